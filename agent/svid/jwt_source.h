@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// JwtSource: a JWT-SVID for an entry and audiences: from the cache while more than half of its life is
+// left, else from the server; when the server is away, the cached one as long as it is valid.
+// Concurrent requests for the same token make one call. Threads: thread-safe; Fetch blocks.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/cache/cache.h"
+#include "core/base/clock.h"
+#include "core/base/status.h"
+
+namespace writ {
+
+class JwtSource {
+ public:
+  virtual ~JwtSource() = default;
+  virtual Result<HeldJwt> Fetch(const Entry& entry, std::vector<std::string> audience,
+                                MonoTime deadline) = 0;
+};
+
+}  // namespace writ

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// WorkloadAttestation: asks every attestor about a caller, at the same process from start to end.
+// A failing attestor loses its selectors and is logged; when every one failed: Unavailable. A caller
+// that is gone (or replaced) by the end: Unavailable as well, nothing is handed out.
+//
+// Threads: thread-safe.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "attestors/workload/workload_attestor.h"
+#include "core/base/log.h"
+#include "core/base/status.h"
+#include "core/net/peer.h"
+#include "core/spiffe/selector.h"
+
+namespace writ {
+
+class WorkloadAttestation {
+ public:
+  WorkloadAttestation(std::vector<std::unique_ptr<WorkloadAttestor>> attestors, Log* log);
+  Result<Selectors> Attest(const Caller& caller) const;
+
+ private:
+  const std::vector<std::unique_ptr<WorkloadAttestor>> attestors_;
+  Log* const log_;
+};
+
+}  // namespace writ

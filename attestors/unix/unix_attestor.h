@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The unix attestor: a process's user and groups, and on request its executable's path and digest.
+// Selectors, settings and defaults are SPIRE's: uid, user, gid, group, supplementary_gid,
+// supplementary_group; with discover_workload_path also path and, when the size limit is not
+// negative, sha256. A failing path or digest fails the attestor whole.
+// Digests are cached by device, inode, size, mtime and ctime.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "attestors/workload/workload_attestor.h"
+
+namespace writ {
+
+struct UnixAttestorOptions {
+  bool discover_workload_path = false;
+  int64_t workload_size_limit = 0;  // bytes; 0: no limit; negative: no digest
+  std::string proc_root = "/proc";  // tests
+};
+
+std::unique_ptr<WorkloadAttestor> MakeUnixAttestor(UnixAttestorOptions options);
+
+}  // namespace writ

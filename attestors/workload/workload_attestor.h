@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// WorkloadAttestor: turns a calling process into selectors. An error, never a guess: one that fails
+// loses its selectors, the caller logs it; when every one failed the workload gets Unavailable.
+//
+// Trust: the process is hostile, and so is everything that it can write below /proc.
+// Threads: thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/net/peer.h"
+#include "core/spiffe/selector.h"
+
+namespace writ {
+
+class WorkloadAttestor {
+ public:
+  virtual ~WorkloadAttestor() = default;
+  virtual std::string name() const = 0;  // "unix": also the selectors' type
+  virtual Result<std::vector<Selector>> Attest(const Caller& caller) = 0;
+};
+
+}  // namespace writ

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Files whose loss would matter: read whole with a bound, replaced atomically, locked against a
+// second instance. Errors name the path and what to do.
+//
+// Trust: contents are hostile. Threads: free functions, thread-safe.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/status.h"
+
+namespace writ {
+
+// An owned descriptor, closed when destroyed.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(other.Release()) {}
+  Fd& operator=(Fd&& other) noexcept;
+  ~Fd() { Reset(); }
+
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  int Release() {
+    int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+  void Reset();
+
+ private:
+  int fd_ = -1;
+};
+
+inline constexpr size_t kFileBytesMax = 16 << 20;
+
+// NotFound when there is none; a file over `bytes_max` is ResourceExhausted.
+Result<std::string> ReadFile(const std::string& path, size_t bytes_max = kFileBytesMax);
+
+// Replaces `path` whole: temporary file in the same directory made with `mode` (never wider, whatever
+// the umask), written, fsynced, renamed, directory fsynced. After a crash the old or the new
+// content is there, never a mixture.
+Status WriteFileAtomic(const std::string& path, std::string_view content, mode_t mode);
+
+// Removes a file durably; one that is absent is no error.
+Status RemoveFile(const std::string& path);
+
+// Makes a directory and its parents. Those it makes get exactly `mode`; existing ones are left alone.
+Status MakeDirectories(const std::string& path, mode_t mode);
+
+// Plain file names in a directory, sorted.
+Result<std::vector<std::string>> ListDirectory(const std::string& path);
+
+Status SyncDirectory(const std::string& path);
+
+// An exclusive lock on a file, held as long as the object lives, gone with the process.
+// FailedPrecondition names the process that holds it.
+class FileLock {
+ public:
+  static Result<FileLock> Take(const std::string& path);
+
+ private:
+  explicit FileLock(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+};
+
+}  // namespace writ

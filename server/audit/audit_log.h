@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// AuditLog: what was issued, refused and changed, one JSON line each. Append() returns when the
+// event is durable; concurrent events share one fsync (group commit). Nothing leaves the server
+// before its event is here. No secret is ever an event's field.
+//
+// Threads: thread-safe.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/base/clock.h"
+#include "core/base/json.h"
+#include "core/base/log.h"
+#include "core/base/status.h"
+
+namespace writ {
+
+struct AuditEvent {
+  std::string action;   // "x509_svid.issue", "jwt_svid.issue", "agent.attest", "entry.create", ...
+  std::string outcome;  // "ok", or the status code's name
+  std::string actor;    // SPIFFE ID, "unix:uid:0" on the admin socket, or "server"
+  std::string subject;  // what it was done to: SPIFFE ID, entry ID ...
+  Json::Object details; // e.g. serial, not_after, entry_id, audience, authority_id
+};
+
+class AuditLog {
+ public:
+  virtual ~AuditLog() = default;
+  virtual Status Append(std::span<const AuditEvent> events) = 0;
+  Status Append(const AuditEvent& event) { return Append(std::span(&event, 1)); }
+};
+
+// JSON lines in `path` (0600), appended; a torn last line of a crash is cut off at opening.
+Result<std::unique_ptr<AuditLog>> OpenFileAuditLog(const std::string& path, Clock* clock);
+
+}  // namespace writ

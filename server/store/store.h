@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The stores: everything that a server must not lose. Every write is one transaction that also
+// appends to the change sequence, the one feed that every cache follows; a write is durable (fsynced)
+// when it returns. One conformance suite (store_conformance.h) holds every kind to this contract.
+//
+// Reads of entries and agents in the hot path do not come here: server/entry keeps them in memory,
+// loaded once at start through ForEach and kept current by the feed.
+//
+// Threads: thread-safe. Errors: Unavailable when the store is away, full or read-only; DataLoss
+// when it is corrupt.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/status.h"
+#include "core/spiffe/bundle.h"
+#include "core/spiffe/entry.h"
+
+namespace writ {
+
+// ---- the change sequence ------------------------------------------------------------------------
+
+enum class ChangeKind { kEntryPut = 1, kEntryDeleted = 2, kAgentPut = 3, kAgentDeleted = 4, kBundle = 5 };
+
+struct Change {
+  uint64_t sequence;  // 1, 2, 3 ... without gaps within what is kept
+  ChangeKind kind;
+  std::string id;     // entry ID, agent SPIFFE ID, or trust domain name
+};
+
+class ChangeFeed {
+ public:
+  virtual ~ChangeFeed() = default;
+  virtual Result<uint64_t> LastSequence() = 0;
+  // Changes after `after`, oldest first, at most `limit`. OutOfRange when `after` is older than what is kept:
+  // the follower must load anew.
+  virtual Result<std::vector<Change>> Since(uint64_t after, size_t limit) = 0;
+  // Called after each commit, on the writer's thread, in commit order, with the changes of that commit. Set once, before writes.
+  virtual void SetListener(std::function<void(const std::vector<Change>&)> listener) = 0;
+};
+
+// ---- entries ------------------------------------------------------------------------------------
+
+// One item's outcome in a batch; the batch itself fails only when the store does.
+struct EntryOutcome {
+  Status status;                // AlreadyExists carries the existing entry; NotFound none
+  std::optional<Entry> entry;   // as stored (ID, revision, created_at given)
+};
+
+// Changes an entry: called inside the transaction with the stored entry; what it returns is stored
+// with the revision grown by one.
+using EntryEdit = std::function<Result<Entry>(const Entry& stored)>;
+
+class EntryStore {
+ public:
+  virtual ~EntryStore() = default;
+  // Entries without an ID get `new_id()`. A similar entry (same SPIFFE ID, parent and selector set), or
+  // one with the same ID: AlreadyExists with the existing one.
+  virtual Result<std::vector<EntryOutcome>> Create(std::vector<Entry> entries, Time now,
+                                                   const std::function<std::string()>& new_id) = 0;
+  struct Update {
+    std::string id;
+    EntryEdit edit;
+  };
+  // An update that would make the entry similar to another is AlreadyExists.
+  virtual Result<std::vector<EntryOutcome>> Edit(std::vector<Update> updates) = 0;
+  virtual Result<std::vector<EntryOutcome>> Delete(std::span<const std::string> ids) = 0;
+  virtual Result<Entry> Get(std::string_view id) = 0;
+  // Every entry, in ID order, in one consistent read; `sequence` is the change it is current with.
+  virtual Status ForEach(uint64_t* sequence, const std::function<void(Entry)>& visit) = 0;
+};
+
+// ---- agents and join tokens ---------------------------------------------------------------------
+
+struct Agent {
+  SpiffeId id;
+  std::string attestation_type;
+  std::string serial;           // decimal, of the current SVID; empty when banned, as in SPIRE
+  int64_t not_after = 0;        // Unix seconds, of the current SVID
+  std::string pending_serial;   // of a renewed SVID that was not used yet; empty: none
+  int64_t pending_not_after = 0;
+  bool may_reattest = false;
+  bool banned = false;
+  Selectors selectors;
+  std::string agent_version;    // what PostStatus told
+  int64_t attested_at = 0;      // Unix seconds
+  friend bool operator==(const Agent&, const Agent&) = default;
+};
+
+struct JoinToken {
+  std::string token;
+  int64_t expires_at = 0;  // Unix seconds
+};
+
+class AgentStore {
+ public:
+  virtual ~AgentStore() = default;
+  virtual Result<Agent> Get(std::string_view id) = 0;
+  virtual Status ForEach(uint64_t* sequence, const std::function<void(Agent)>& visit) = 0;
+  // Creates or replaces the agent and, in the same transaction, consumes `join_token` when it is not empty
+  // (InvalidArgument when it is gone or expired by `now`: single use even under concurrency). Refuses
+  // a banned agent with PermissionDenied.
+  virtual Status CommitAttestation(const Agent& agent, std::string_view join_token, Time now) = 0;
+  // Changes an agent inside a transaction (pending serial, ban, version); NotFound when it is gone.
+  virtual Result<Agent> Edit(std::string_view id, const std::function<Status(Agent&)>& edit) = 0;
+  // Deletes the agent and, in the same transaction, the alias entry of its join token.
+  virtual Status Delete(std::string_view id) = 0;
+  // AlreadyExists when the token is there. `alias`: an entry to create in the same transaction.
+  virtual Status CreateToken(const JoinToken& token, const std::optional<Entry>& alias) = 0;
+  virtual Result<JoinToken> GetToken(std::string_view token) = 0;
+  // Deletes tokens that expired before `now` unused, with their alias entries. How many.
+  virtual Result<int> PruneTokens(Time now) = 0;
+};
+
+// ---- bundle and journal -------------------------------------------------------------------------
+
+class BundleStore {
+ public:
+  virtual ~BundleStore() = default;
+  virtual Result<Bundle> Get(const TrustDomain& td) = 0;  // NotFound
+  // Reads (an empty bundle when there is none), edits and writes in one transaction; the sequence number
+  // grows by one when anything changed, and nothing is written when nothing did.
+  virtual Result<Bundle> Edit(const TrustDomain& td, const std::function<Status(Bundle&)>& edit) = 0;
+};
+
+enum class AuthorityKind { kX509 = 1, kJwt = 2 };
+enum class AuthorityStatus { kPrepared = 1, kActive = 2, kOld = 3 };
+
+// One row of the CA's journal: one authority with its status.
+struct JournalRow {
+  std::string authority_id;  // hex SKI, or the JWT kid
+  AuthorityKind kind = AuthorityKind::kX509;
+  AuthorityStatus status = AuthorityStatus::kPrepared;
+  std::string key_name;      // in the KeyManager
+  std::string certificate;   // DER, X.509 only
+  std::string public_key;    // SPKI DER
+  int64_t issued_at = 0;     // Unix seconds
+  int64_t not_after = 0;
+  int64_t activated_at = 0;  // 0: never
+  friend bool operator==(const JournalRow&, const JournalRow&) = default;
+};
+
+class JournalStore {
+ public:
+  virtual ~JournalStore() = default;
+  virtual Result<std::vector<JournalRow>> Load() = 0;  // oldest first
+  // Puts and removes rows in one transaction, so that "this one active, that one old" is one step.
+  virtual Status Apply(std::span<const JournalRow> put, std::span<const std::string> remove) = 0;
+};
+
+// ---- all of them --------------------------------------------------------------------------------
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  virtual EntryStore& entries() = 0;
+  virtual AgentStore& agents() = 0;
+  virtual BundleStore& bundles() = 0;
+  virtual JournalStore& journal() = 0;
+  virtual ChangeFeed& changes() = 0;
+  // Quick: opens a page and writes nothing. Deep: the whole integrity check, which may take seconds.
+  virtual Status Check(bool deep) = 0;
+  // A consistent copy to `path`, made while writes go on.
+  virtual Status Backup(const std::string& path) = 0;
+  // Marks a clean stop; the next open skips quick_check.
+  virtual Status Close() = 0;
+};
+
+struct SqliteOptions {
+  std::string path;
+  Clock* clock;  // borrowed
+};
+// Opens or creates; runs migrations; quick_check only after an unclean stop (DataLoss says what to do).
+Result<std::unique_ptr<Store>> OpenSqliteStore(const SqliteOptions& options);
+
+}  // namespace writ
