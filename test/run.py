@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs every test of the tree and closes with the count.
+
+Suites: one gtest program for each folder (build/bin/writ_*_test), the tree's own rules
+(test/tidy/*.py), the real binaries (test/integration/test_*.py) and other people's clients
+(test/interop/test_*.py). Each reports its tests one by one; a skipped test says why.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SUITE_SECONDS_MAX = 1500
+
+
+class Outcome:
+    def __init__(self, name):
+        self.name = name
+        self.passed = 0
+        self.failures = []
+        self.skips = []
+        self.output = ""
+        self.seconds = 0.0
+
+
+def run_process(command, env):
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=SUITE_SECONDS_MAX, errors="replace", check=False)
+        return done.returncode, done.stdout
+    except subprocess.TimeoutExpired as late:
+        return 124, f"{late.stdout or ''}\ntimed out after {SUITE_SECONDS_MAX} s"
+
+
+def run_gtest(name, program, env):
+    outcome = Outcome(name)
+    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+        code, outcome.output = run_process(
+            [str(program), f"--gtest_output=json:{report.name}", "--gtest_brief=1"], env)
+        try:
+            suites = json.load(report)["testsuites"]
+        except (ValueError, KeyError):
+            suites = []
+    for suite in suites:
+        for test in suite["testsuite"]:
+            full = f"{suite['name']}.{test['name']}"
+            if test.get("result") == "SKIPPED":
+                outcome.skips.append((full, skip_reason(outcome.output, full)))
+            elif test.get("failures"):
+                outcome.failures.append(full)
+            elif test.get("status") == "RUN":
+                outcome.passed += 1
+    if code != 0 and not outcome.failures:
+        outcome.failures.append(f"{name} ended with status {code}")
+    if not suites and not outcome.failures:
+        outcome.failures.append(f"{name} ran no test")
+    return outcome
+
+
+def skip_reason(output, test):
+    found = re.search(r"Skipped\n(.*)\n(?:.*\n)*?.*SKIPPED.*" + re.escape(test), output)
+    return found.group(1).strip() if found else "no reason given"
+
+
+def run_python(name, script, env):
+    """Python suites print one line for each test: `ok NAME`, `FAIL NAME`, `skip NAME: reason`."""
+    outcome = Outcome(name)
+    code, outcome.output = run_process([sys.executable, str(script)], env)
+    for line in outcome.output.splitlines():
+        if line.startswith("ok "):
+            outcome.passed += 1
+        elif line.startswith("FAIL "):
+            outcome.failures.append(line[5:])
+        elif line.startswith("skip "):
+            test, _, reason = line[5:].partition(": ")
+            outcome.skips.append((test, reason))
+    if code != 0 and not outcome.failures:
+        outcome.failures.append(f"{name} ended with status {code}")
+    if outcome.passed + len(outcome.failures) + len(outcome.skips) == 0:
+        outcome.failures.append(f"{name} ran no test")
+    return outcome
+
+
+def find_suites(build):
+    suites = []
+    for program in sorted((build / "bin").glob("*_test")):
+        suites.append((program.name.removeprefix("writ_").removesuffix("_test").replace("_", "/", 1),
+                       run_gtest, program))
+    for folder, pattern in (("tidy", "*.py"), ("integration", "test_*.py"),
+                            ("interop", "test_*.py")):
+        for script in sorted((ROOT / "test" / folder).glob(pattern)):
+            suites.append((f"{folder}/{script.stem.removeprefix('test_')}", run_python, script))
+    return suites
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default="build", type=pathlib.Path)
+    parser.add_argument("--jobs", default=os.cpu_count() or 2, type=int)
+    parser.add_argument("names", nargs="*", help="run only suites whose name contains one of these")
+    options = parser.parse_args()
+    build = (ROOT / options.build).resolve()
+    env = dict(os.environ, WRIT_BIN=str(build / "bin"), PYTHONDONTWRITEBYTECODE="1",
+               TSAN_OPTIONS="ignore_noninstrumented_modules=1")
+
+    suites = [s for s in find_suites(build)
+              if not options.names or any(n in s[0] for n in options.names)]
+    outcomes = []
+
+    def run(suite):
+        name, runner, target = suite
+        start = time.monotonic()
+        outcome = runner(name, target, env)
+        outcome.seconds = time.monotonic() - start
+        return outcome
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=options.jobs) as pool:
+        for future in concurrent.futures.as_completed([pool.submit(run, s) for s in suites]):
+            outcome = future.result()
+            outcomes.append(outcome)
+            mark = "FAIL" if outcome.failures else "ok"
+            print(f"{mark:4} {outcome.name:32} {outcome.passed:5} passed "
+                  f"{outcome.seconds:7.1f} s", flush=True)
+            if outcome.failures:
+                print("\n".join("     | " + line for line in outcome.output.splitlines()[-120:]),
+                      flush=True)
+
+    for outcome in outcomes:
+        for test, reason in outcome.skips:
+            print(f"SKIPPED {outcome.name}: {test}: {reason}")
+    for outcome in outcomes:
+        for failure in outcome.failures:
+            print(f"FAILED {outcome.name}: {failure}")
+    passed = sum(o.passed for o in outcomes)
+    failed = sum(len(o.failures) for o in outcomes)
+    skipped = sum(len(o.skips) for o in outcomes)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or passed == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
