@@ -31,7 +31,13 @@ std::string_view CodeName(Code code) {
 
 Status Status::Annotate(std::string_view deed) const& {
   if (ok() || deed.empty()) return *this;
-  return Status(code_, std::string(deed) + ": " + message_);
+  return Status(code_, std::string(deed) + ": " + message_).WithReason(reason_);
+}
+
+Status Status::WithReason(int reason) const& {
+  Status copy = *this;
+  copy.reason_ = reason;
+  return copy;
 }
 
 std::string Status::ToString() const {

@@ -48,7 +48,12 @@ class [[nodiscard]] Status {
   Code code() const { return code_; }
   const std::string& message() const { return message_; }
 
-  // "deed: message"; an OK status and an empty deed change nothing.
+  // A number that a machine acts on, from the enumeration that fits the place where it is made (for
+  // a denied agent: spire.api.types.PermissionDeniedDetails.Reason); 0: none.
+  int reason() const { return reason_; }
+  Status WithReason(int reason) const&;
+
+  // "deed: message", the reason kept; an OK status and an empty deed change nothing.
   Status Annotate(std::string_view deed) const&;
   // "NOT_FOUND: message", or "OK": for logs.
   std::string ToString() const;
@@ -57,6 +62,7 @@ class [[nodiscard]] Status {
 
  private:
   Code code_ = Code::kOk;
+  int reason_ = 0;
   std::string message_;
 };
 

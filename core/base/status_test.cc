@@ -35,6 +35,12 @@ TEST(StatusTest, TryWithoutDeedPassesTheStatusOn) {
   EXPECT_EQ(OnlyEven(3), InvalidArgument("odd"));
 }
 
+TEST(StatusTest, AnnotateKeepsTheReason) {
+  Status banned = PermissionDenied("agent is banned").WithReason(4);
+  EXPECT_EQ(banned.Annotate("attest").reason(), 4);
+  EXPECT_EQ(banned.Annotate("attest").message(), "attest: agent is banned");
+}
+
 TEST(StatusTest, ResultHoldsMoveOnlyValues) {
   Result<std::unique_ptr<int>> result = std::make_unique<int>(7);
   std::unique_ptr<int> taken = std::move(result).value();
