@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Bytes as text: hex, base64 and base64url. Bytes themselves are std::string (owned) and
-// std::string_view (borrowed) everywhere in Writ, as in protobuf, so that nothing is copied between.
+// std::string_view (borrowed) everywhere in Writ, as in protobuf: nothing is copied between.
 //
 // Trust: decoders take hostile input and are strict: one spelling for each value.
 #pragma once

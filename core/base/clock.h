@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "core/base/mutex.h"
+#include "core/base/status.h"
 
 namespace writ {
 
@@ -31,6 +33,9 @@ inline int64_t ToUnixSeconds(Time t) {
 std::string FormatTime(Time t);
 // "1h30m", "5s", "250ms": the way that durations are written in configuration.
 std::string FormatDuration(Duration d);
+// The inverse, for durations that are not negative: whole numbers, each with its unit, the larger
+// unit first; "0" alone needs none.
+Result<Duration> ParseDuration(std::string_view text);
 
 // A latch that one waiter consumes: Notify() before the wait is not lost, many Notify() count once.
 class Wake {

@@ -43,15 +43,16 @@ inline constexpr size_t kFileBytesMax = 16 << 20;
 // NotFound when there is none; a file over `bytes_max` is ResourceExhausted.
 Result<std::string> ReadFile(const std::string& path, size_t bytes_max = kFileBytesMax);
 
-// Replaces `path` whole: temporary file in the same directory made with `mode` (never wider, whatever
-// the umask), written, fsynced, renamed, directory fsynced. After a crash the old or the new
-// content is there, never a mixture.
+// Replaces `path` whole: a temporary file in the same directory with `mode` exactly (never wider,
+// whatever the umask), written, fsynced, renamed, directory fsynced. After a crash the old or the
+// new content is there, never a mixture.
 Status WriteFileAtomic(const std::string& path, std::string_view content, mode_t mode);
 
 // Removes a file durably; one that is absent is no error.
 Status RemoveFile(const std::string& path);
 
-// Makes a directory and its parents. Those it makes get exactly `mode`; existing ones are left alone.
+// Makes a directory and its parents. Those it makes get exactly `mode`; existing ones are left
+// alone.
 Status MakeDirectories(const std::string& path, mode_t mode);
 
 // Plain file names in a directory, sorted.

@@ -19,6 +19,8 @@
 
 namespace writ {
 
+inline constexpr size_t kJsonDepthMax = 32;
+
 class Json {
  public:
   using Array = std::vector<Json>;
@@ -29,7 +31,14 @@ class Json {
   Json(bool value) : value_(value) {}                       // NOLINT: implicit on purpose
   Json(int value) : value_(int64_t{value}) {}               // NOLINT
   Json(int64_t value) : value_(value) {}                    // NOLINT
-  Json(uint64_t value) : value_(value) {}                   // NOLINT
+  Json(uint64_t value) {                                    // NOLINT
+    // One representation for each number, so that equality means what it says.
+    if (value <= INT64_MAX) {
+      value_ = static_cast<int64_t>(value);
+    } else {
+      value_ = value;
+    }
+  }
   Json(double value) : value_(value) {}                     // NOLINT
   Json(const char* value) : value_(std::string(value)) {}   // NOLINT
   Json(std::string_view value) : value_(std::string(value)) {}  // NOLINT
@@ -70,6 +79,7 @@ class Json {
   friend bool operator==(const Json&, const Json&) = default;
 
  private:
+  friend class JsonPrinter;
   std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, Array, Object> value_;
 };
 

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/base/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "core/base/bytes.h"
+#include "core/base/random.h"
+
+namespace writ {
+namespace {
+
+constexpr size_t kReadChunkBytes = 64 << 10;
+constexpr size_t kDirectoryFilesMax = 100'000;
+constexpr size_t kTemporaryNameRandomBytes = 8;
+
+Status ErrnoStatus(int error, const std::string& deed) {
+  std::string message = deed + ": " + std::strerror(error);
+  switch (error) {
+    case ENOENT:
+      return NotFound(std::move(message));
+    case EACCES:
+    case EPERM:
+      return PermissionDenied(message + "; this process runs as uid " + std::to_string(geteuid()) +
+                              ", give it access");
+    case ENOSPC:
+    case EDQUOT:
+      return ResourceExhausted(message + "; free some space");
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+    case EROFS:
+    case ENAMETOOLONG:
+      return FailedPrecondition(std::move(message));
+    default:
+      return Internal(std::move(message));
+  }
+}
+
+// "a/b" -> "a", "b" -> ".", "/b" -> "/".
+std::string ParentOf(const std::string& path) {
+  size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string BaseOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+Status WriteAll(int fd, std::string_view content, const std::string& path) {
+  while (!content.empty()) {
+    ssize_t wrote = write(fd, content.data(), content.size());
+    if (wrote < 0) {
+      if (errno == EINTR) continue;
+      return ErrnoStatus(errno, "write " + path);
+    }
+    content.remove_prefix(static_cast<size_t>(wrote));
+  }
+  return OkStatus();
+}
+
+// Everything that happens to the temporary file before it takes the name of the real one.
+Status FillTemporary(int fd, const std::string& path, std::string_view content, mode_t mode) {
+  if (fchmod(fd, mode) != 0) return ErrnoStatus(errno, "set the mode of " + path);
+  TRY(WriteAll(fd, content, path));
+  if (fsync(fd) != 0) return ErrnoStatus(errno, "sync " + path);
+  return OkStatus();
+}
+
+// One directory, whose parent is there. The mode is set on what was made, through a descriptor, so
+// that nothing put in its place meanwhile is changed.
+Status MakeDirectory(const std::string& path, mode_t mode) {
+  if (mkdir(path.c_str(), mode & 0700) != 0) {
+    struct stat info {};
+    int error = errno;
+    if (error != EEXIST) return ErrnoStatus(error, "make directory " + path);
+    if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, "look at " + path);
+    if (S_ISDIR(info.st_mode)) return OkStatus();
+    return FailedPrecondition(path + " must be a directory and is something else; move it away");
+  }
+  Fd made(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!made.valid()) return ErrnoStatus(errno, "open directory " + path);
+  if (fchmod(made.get(), mode) != 0) return ErrnoStatus(errno, "set the mode of " + path);
+  return SyncDirectory(ParentOf(path));
+}
+
+}  // namespace
+
+Fd& Fd::operator=(Fd&& other) noexcept {
+  if (this != &other) {
+    Reset();
+    fd_ = other.Release();
+  }
+  return *this;
+}
+
+void Fd::Reset() {
+  if (fd_ >= 0) close(Release());
+}
+
+Result<std::string> ReadFile(const std::string& path, size_t bytes_max) {
+  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, "read " + path);
+  std::string content;
+  while (true) {
+    size_t had = content.size();
+    // One byte more than allowed tells a file that is too long from one that just fits.
+    size_t want = std::min(kReadChunkBytes, bytes_max + 1 - had);
+    content.resize(had + want);
+    ssize_t got = read(fd.get(), content.data() + had, want);
+    content.resize(had + static_cast<size_t>(std::max<ssize_t>(got, 0)));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoStatus(errno, "read " + path);
+    if (got == 0) return content;
+    if (content.size() > bytes_max) {
+      return ResourceExhausted(path + " is larger than the " + std::to_string(bytes_max) +
+                               " bytes that are read from such a file");
+    }
+  }
+}
+
+Status WriteFileAtomic(const std::string& path, std::string_view content, mode_t mode) {
+  std::string temporary = ParentOf(path) + "/." + BaseOf(path) + "." +
+                          HexEncode(SystemRandom().Bytes(kTemporaryNameRandomBytes)) + ".tmp";
+  // Owner-only from the first moment; FillTemporary gives the mode that was asked for.
+  Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd.valid()) return ErrnoStatus(errno, "make " + temporary);
+  Status status = FillTemporary(fd.get(), temporary, content, mode);
+  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
+    status = ErrnoStatus(errno, "replace " + path);
+  }
+  if (!status.ok()) {
+    unlink(temporary.c_str());
+    return status;
+  }
+  return SyncDirectory(ParentOf(path));
+}
+
+Status RemoveFile(const std::string& path) {
+  if (unlink(path.c_str()) != 0) {
+    return errno == ENOENT ? OkStatus() : ErrnoStatus(errno, "remove " + path);
+  }
+  return SyncDirectory(ParentOf(path));
+}
+
+Status MakeDirectories(const std::string& path, mode_t mode) {
+  for (size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
+    TRY(MakeDirectory(path.substr(0, end), mode));
+  }
+  return path.ends_with('/') ? OkStatus() : MakeDirectory(path, mode);
+}
+
+Result<std::vector<std::string>> ListDirectory(const std::string& path) {
+  std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(path.c_str()), closedir);
+  if (directory == nullptr) return ErrnoStatus(errno, "list " + path);
+  std::vector<std::string> names;
+  while (true) {
+    errno = 0;
+    const dirent* entry = readdir(directory.get());
+    if (entry == nullptr) break;
+    struct stat info {};
+    if (fstatat(dirfd(directory.get()), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;  // went meanwhile
+      return ErrnoStatus(errno, "look at " + path + "/" + Printable(entry->d_name));
+    }
+    if (!S_ISREG(info.st_mode)) continue;
+    if (names.size() == kDirectoryFilesMax) {
+      return ResourceExhausted(path + " holds more than " + std::to_string(kDirectoryFilesMax) +
+                               " files");
+    }
+    names.emplace_back(entry->d_name);
+  }
+  if (errno != 0) return ErrnoStatus(errno, "list " + path);
+  std::ranges::sort(names);
+  return names;
+}
+
+Status SyncDirectory(const std::string& path) {
+  Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, "open directory " + path);
+  if (fsync(fd.get()) != 0) return ErrnoStatus(errno, "sync directory " + path);
+  return OkStatus();
+}
+
+// flock rather than a POSIX record lock: the latter would be dropped by any close of the file in
+// this process. The file itself stays, since removing it would let two processes lock two files.
+Result<FileLock> FileLock::Take(const std::string& path) {
+  Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd.valid()) return ErrnoStatus(errno, "open lock file " + path);
+  while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return ErrnoStatus(errno, "lock " + path);
+    std::array<char, 32> holder{};
+    ssize_t got = pread(fd.get(), holder.data(), holder.size(), 0);
+    std::string_view pid(holder.data(), static_cast<size_t>(std::max<ssize_t>(got, 0)));
+    pid = pid.substr(0, pid.find('\n'));
+    return FailedPrecondition(path + " is locked by " +
+                              (pid.empty() ? "another process" : "process " + Printable(pid)) +
+                              "; stop it first, or use another directory");
+  }
+  std::string pid = std::to_string(getpid()) + "\n";
+  if (ftruncate(fd.get(), 0) != 0) return ErrnoStatus(errno, "empty lock file " + path);
+  TRY(WriteAll(fd.get(), pid, path));
+  return FileLock(std::move(fd));
+}
+
+}  // namespace writ
