@@ -92,6 +92,6 @@ file(GLOB fakes CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/test/fake/*.cc
      ${CMAKE_SOURCE_DIR}/test/support/*.cc)
 add_library(writ_test_fake STATIC ${fakes})
 target_include_directories(writ_test_fake PUBLIC ${CMAKE_SOURCE_DIR})
-target_link_libraries(writ_test_fake PUBLIC writ_core_base)
+target_link_libraries(writ_test_fake PUBLIC writ_core_spiffe writ_core_base)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/test/support/paths.cc PROPERTIES
   COMPILE_DEFINITIONS WRIT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")

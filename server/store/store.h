@@ -41,10 +41,11 @@ class ChangeFeed {
  public:
   virtual ~ChangeFeed() = default;
   virtual Result<uint64_t> LastSequence() = 0;
-  // Changes after `after`, oldest first, at most `limit`. OutOfRange when `after` is older than what is kept:
-  // the follower must load anew.
+  // Changes after `after`, oldest first, at most `limit`. OutOfRange when `after` is older than what
+  // is kept, or is yet to come (the store was restored): the follower must load anew.
   virtual Result<std::vector<Change>> Since(uint64_t after, size_t limit) = 0;
-  // Called after each commit, on the writer's thread, in commit order, with the changes of that commit. Set once, before writes.
+  // Called after each commit, in commit order, with the changes of that commit, before any of its
+  // writers returns. It may read the store and must not write to it. One at a time; null takes it away.
   virtual void SetListener(std::function<void(const std::vector<Change>&)> listener) = 0;
 };
 
@@ -75,7 +76,8 @@ class EntryStore {
   virtual Result<std::vector<EntryOutcome>> Edit(std::vector<Update> updates) = 0;
   virtual Result<std::vector<EntryOutcome>> Delete(std::span<const std::string> ids) = 0;
   virtual Result<Entry> Get(std::string_view id) = 0;
-  // Every entry, in ID order, in one consistent read; `sequence` is the change it is current with.
+  // Every entry, in ID order, in one consistent read; `sequence` is the change it is current with,
+  // known before the first visit. `visit` does not call the store.
   virtual Status ForEach(uint64_t* sequence, const std::function<void(Entry)>& visit) = 0;
 };
 
@@ -108,16 +110,19 @@ class AgentStore {
   virtual Status ForEach(uint64_t* sequence, const std::function<void(Agent)>& visit) = 0;
   // Creates or replaces the agent and, in the same transaction, consumes `join_token` when it is not empty
   // (InvalidArgument when it is gone or expired by `now`: single use even under concurrency). Refuses
-  // a banned agent with PermissionDenied.
+  // a banned agent with PermissionDenied. An agent_version that is known stays when the new is empty.
   virtual Status CommitAttestation(const Agent& agent, std::string_view join_token, Time now) = 0;
-  // Changes an agent inside a transaction (pending serial, ban, version); NotFound when it is gone.
+  // Changes an agent inside a transaction (pending serial, ban, version), not its ID; NotFound when
+  // it is gone. Nothing is written when nothing changed.
   virtual Result<Agent> Edit(std::string_view id, const std::function<Status(Agent&)>& edit) = 0;
   // Deletes the agent and, in the same transaction, the alias entry of its join token.
   virtual Status Delete(std::string_view id) = 0;
-  // AlreadyExists when the token is there. `alias`: an entry to create in the same transaction.
+  // AlreadyExists when the token is there. `alias`: an entry, with its ID and created_at, to create in
+  // the same transaction; a similar entry that is there already stands in for it.
   virtual Status CreateToken(const JoinToken& token, const std::optional<Entry>& alias) = 0;
   virtual Result<JoinToken> GetToken(std::string_view token) = 0;
-  // Deletes tokens that expired before `now` unused, with their alias entries. How many.
+  // Deletes tokens that expired before `now` unused, with their alias entries (but not the alias
+  // of an agent that attested with an earlier token of that value). How many.
   virtual Result<int> PruneTokens(Time now) = 0;
 };
 
@@ -181,5 +186,9 @@ struct SqliteOptions {
 };
 // Opens or creates; runs migrations; quick_check only after an unclean stop (DataLoss says what to do).
 Result<std::unique_ptr<Store>> OpenSqliteStore(const SqliteOptions& options);
+
+// The whole integrity check of a store that may be in use or not; changes nothing. NotFound when
+// there is none yet.
+Status CheckSqliteStore(const std::string& path);
 
 }  // namespace writ
