@@ -5,10 +5,15 @@
 // change that concerns it, newest wins: a slow subscriber holds one pending update, never a queue.
 //
 // An update is equal to the one before it exactly when nothing that the workload would see changed,
-// and then it is not delivered. A subscriber whose last entry went gets kNoIdentity at that Apply; a swap of entries
-// within one Apply never shows as an empty state.
+// and then it is not delivered. A subscriber whose last entry went gets kNoIdentity at that Apply; a
+// swap of entries within one Apply never shows as an empty state.
 //
-// Threads: thread-safe. Notify callbacks run on the writer's thread and must only schedule work.
+// Cost: an Apply looks at the subscribers whose selectors an entry concerns, not at all of them, and
+// subscribers with equal selectors share one update.
+//
+// Threads: thread-safe. Notify callbacks run on the writer's thread, with no lock of the cache that
+// Take() needs, and must only schedule work. A Subscription must not be destroyed under a lock that
+// its callback takes: its destructor waits for a running callback.
 #pragma once
 
 #include <functional>
@@ -53,13 +58,17 @@ struct WorkloadUpdate {
   enum class State {
     kNotSynced,   // nothing is known yet: the agent has not finished its first sync
     kNoIdentity,  // no entry matches
-    kPending,     // entries match, but an X.509-SVID is not here yet: wait
+    // Entries match, but not every X.509-SVID is here yet: wait. A stream that has answered before
+    // goes on with those that are here, so that one entry that the server refuses cannot keep the
+    // others from rotating.
+    kPending,
     kReady,
   };
   State state = State::kNotSynced;
-  std::vector<Identity> identities;  // by entry ID; store_svid and expired entries left out
+  // In the order of their entry IDs. Left out: entries that are expired or `store_svid`, and those
+  // whose hint another one has too (the older one keeps it, then the smaller entry ID).
+  std::vector<Identity> identities;
   std::shared_ptr<const Bundle> bundle;
-  std::vector<std::shared_ptr<const Bundle>> federated;  // of the entries' federates_with, by name
 };
 
 class Subscription {
@@ -69,7 +78,8 @@ class Subscription {
   virtual std::shared_ptr<const WorkloadUpdate> Take() = 0;
 };
 
-// What a sync changed. Entries are whole; `removed` holds entry IDs.
+// What a sync changed. Entries are whole; `removed` holds entry IDs. A changed entry keeps the SVID
+// that is held for it until a new one comes, unless its SPIFFE ID is another one now.
 struct CacheChange {
   std::vector<Entry> put;
   std::vector<std::string> removed;
@@ -79,10 +89,13 @@ struct CacheChange {
 
 class Cache {
  public:
-  static std::unique_ptr<Cache> Make(Clock* clock, size_t x509_max, size_t jwt_max);
+  // At most `jwt_max` JWT-SVIDs are held; the least recently used goes first.
+  static std::shared_ptr<Cache> Make(Clock* clock, size_t jwt_max);
   virtual ~Cache() = default;
 
   virtual void Apply(CacheChange change) = 0;
+  // Takes out what has ended by now: X.509-SVIDs, JWT-SVIDs and entries. Returns when the next of them ends.
+  virtual Time DropExpired() = 0;
   // `notify`: something new can be taken. Called first from within Subscribe when there is already.
   virtual std::unique_ptr<Subscription> Subscribe(Selectors selectors,
                                                   std::function<void()> notify) = 0;
@@ -90,10 +103,11 @@ class Cache {
   virtual std::shared_ptr<const WorkloadUpdate> Lookup(const Selectors& selectors) = 0;
 
   virtual std::shared_ptr<const Bundle> CurrentBundle() const = 0;  // null before the first
-  // Cached JWT-SVIDs, by entry and sorted audiences.
-  virtual std::optional<HeldJwt> FindJwt(const std::string& entry_id,
-                                         const std::vector<std::string>& sorted_audience) = 0;
-  virtual void PutJwt(const std::string& entry_id, const std::vector<std::string>& sorted_audience,
+  // JWT-SVIDs, by entry and audiences (sorted, without repeats). One of an entry that has changed
+  // or gone since is neither found nor taken in.
+  virtual std::optional<HeldJwt> FindJwt(const Entry& entry,
+                                         const std::vector<std::string>& audience) = 0;
+  virtual void PutJwt(const Entry& entry, const std::vector<std::string>& audience,
                       HeldJwt jwt) = 0;
 };
 

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cache/cache.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+#include "agent/cache/entry_index.h"
+#include "agent/cache/jwt_lru.h"
+
+namespace writ {
+
+// One subscriber's place for the newest update. `notify` has a lock of its own, so that Take() may
+// be called under a lock that the callback takes.
+struct Slot {
+  Mutex mu;
+  std::shared_ptr<const WorkloadUpdate> newest GUARDED_BY(mu);
+  std::shared_ptr<const WorkloadUpdate> taken GUARDED_BY(mu);
+
+  Mutex notify_mu;
+  std::function<void()> notify GUARDED_BY(notify_mu);
+};
+
+namespace {
+
+using State = WorkloadUpdate::State;
+
+bool SameX509(const std::shared_ptr<const HeldX509>& a, const std::shared_ptr<const HeldX509>& b) {
+  return a == b || (a && b && a->chain_der == b->chain_der);
+}
+
+// What a workload sees of a bundle: neither its sequence number nor which authorities are tainted.
+bool SameBundle(const std::shared_ptr<const Bundle>& a, const std::shared_ptr<const Bundle>& b) {
+  if (a == b) return true;
+  if (!a || !b) return false;
+  auto same_x509 = [](const X509Authority& x, const X509Authority& y) {
+    return x.certificate == y.certificate;
+  };
+  auto same_jwt = [](const JwtAuthority& x, const JwtAuthority& y) {
+    return x.key_id == y.key_id && x.key == y.key;
+  };
+  return std::equal(a->x509.begin(), a->x509.end(), b->x509.begin(), b->x509.end(), same_x509) &&
+         std::equal(a->jwt.begin(), a->jwt.end(), b->jwt.begin(), b->jwt.end(), same_jwt);
+}
+
+bool SameIdentity(const Identity& a, const Identity& b) {
+  return SameX509(a.x509, b.x509) &&
+         (a.entry == b.entry ||
+          (a.entry->id == b.entry->id && a.entry->spiffe_id == b.entry->spiffe_id &&
+           a.entry->hint == b.entry->hint &&
+           a.entry->jwt_svid_include_jti == b.entry->jwt_svid_include_jti));
+}
+
+bool SameUpdate(const WorkloadUpdate& a, const WorkloadUpdate& b) {
+  return a.state == b.state && SameBundle(a.bundle, b.bundle) &&
+         std::equal(a.identities.begin(), a.identities.end(), b.identities.begin(),
+                    b.identities.end(), SameIdentity);
+}
+
+// Of the entries with the same hint the oldest stays, then the one with the smallest ID.
+void KeepHintsUnique(std::vector<const HeldEntry*>& matches) {
+  std::map<std::string_view, const Entry*> holders;
+  for (const HeldEntry* held : matches) {
+    const Entry* entry = held->entry.get();
+    if (entry->hint.empty()) continue;
+    const Entry*& holder = holders.try_emplace(entry->hint, entry).first->second;
+    if (std::tie(entry->created_at, entry->id) < std::tie(holder->created_at, holder->id)) {
+      holder = entry;
+    }
+  }
+  std::erase_if(matches, [&holders](const HeldEntry* held) {
+    return !held->entry->hint.empty() && holders[held->entry->hint] != held->entry.get();
+  });
+}
+
+class MemoryCache final : public Cache, public std::enable_shared_from_this<MemoryCache> {
+ public:
+  MemoryCache(Clock* clock, size_t jwt_max) : clock_(clock), jwts_(jwt_max) {}
+
+  void Apply(CacheChange change) override EXCLUDES(mu_);
+  Time DropExpired() override EXCLUDES(mu_);
+  std::unique_ptr<Subscription> Subscribe(Selectors selectors,
+                                          std::function<void()> notify) override EXCLUDES(mu_);
+  std::shared_ptr<const WorkloadUpdate> Lookup(const Selectors& selectors) override EXCLUDES(mu_);
+  std::shared_ptr<const Bundle> CurrentBundle() const override EXCLUDES(mu_);
+  std::optional<HeldJwt> FindJwt(const Entry& entry,
+                                 const std::vector<std::string>& audience) override EXCLUDES(mu_);
+  void PutJwt(const Entry& entry, const std::vector<std::string>& audience,
+              HeldJwt jwt) override EXCLUDES(mu_);
+
+  void Unsubscribe(const Selectors& selectors, const std::shared_ptr<Slot>& slot) EXCLUDES(mu_);
+
+ private:
+  using Slots = std::vector<std::shared_ptr<Slot>>;
+
+  void Put(Entry entry, std::set<Group*>& affected) REQUIRES(mu_);
+  void Remove(const std::string& entry_id, std::set<Group*>& affected) REQUIRES(mu_);
+  void NoteExpiry(const HeldEntry& held) REQUIRES(mu_);
+  bool ExpireEntry(HeldEntry& held, Time now) REQUIRES(mu_);
+  bool Holds(const Entry& entry) const REQUIRES(mu_);
+  std::shared_ptr<const WorkloadUpdate> Compute(const SelectorIds& selectors) const REQUIRES(mu_);
+  void Recompute(const std::set<Group*>& affected, Slots& to_notify) REQUIRES(mu_);
+
+  Clock* const clock_;  // constant after construction
+  mutable Mutex mu_;
+  bool synced_ GUARDED_BY(mu_) = false;
+  std::shared_ptr<const Bundle> bundle_ GUARDED_BY(mu_);
+  std::unordered_map<std::string, HeldEntry> entries_ GUARDED_BY(mu_);  // by entry ID
+  std::map<Selectors, Group> groups_ GUARDED_BY(mu_);
+  EntryIndex index_ GUARDED_BY(mu_);
+  JwtLru jwts_ GUARDED_BY(mu_);
+  Time next_expiry_ GUARDED_BY(mu_) = Time::max();  // no entry or X.509-SVID ends before
+  Time last_expiry_check_ GUARDED_BY(mu_) = Time::min();
+};
+
+// False when there is nothing new for the subscriber.
+bool Offer(Slot& slot, const std::shared_ptr<const WorkloadUpdate>& update) {
+  MutexLock lock(slot.mu);
+  slot.newest = update;
+  return !slot.taken || !SameUpdate(*slot.taken, *update);
+}
+
+void Notify(const std::vector<std::shared_ptr<Slot>>& slots) {
+  for (const std::shared_ptr<Slot>& slot : slots) {
+    MutexLock lock(slot->notify_mu);
+    if (slot->notify) slot->notify();
+  }
+}
+
+class SlotSubscription final : public Subscription {
+ public:
+  SlotSubscription(std::shared_ptr<MemoryCache> cache, Selectors selectors,
+                   std::shared_ptr<Slot> slot)
+      : cache_(std::move(cache)), selectors_(std::move(selectors)), slot_(std::move(slot)) {}
+  ~SlotSubscription() override { cache_->Unsubscribe(selectors_, slot_); }
+
+  std::shared_ptr<const WorkloadUpdate> Take() override {
+    MutexLock lock(slot_->mu);
+    if (!slot_->newest || (slot_->taken && SameUpdate(*slot_->taken, *slot_->newest))) {
+      return nullptr;
+    }
+    slot_->taken = slot_->newest;
+    return slot_->taken;
+  }
+
+ private:
+  const std::shared_ptr<MemoryCache> cache_;
+  const Selectors selectors_;
+  const std::shared_ptr<Slot> slot_;
+};
+
+void MemoryCache::NoteExpiry(const HeldEntry& held) {
+  if (held.x509) next_expiry_ = std::min(next_expiry_, held.x509->not_after);
+  // An entry is expired from the second after `expires_at` on (Entry::ExpiredAt).
+  if (held.entry->expires_at != 0 && !held.expired) {
+    next_expiry_ = std::min(next_expiry_, FromUnixSeconds(held.entry->expires_at + 1));
+  }
+}
+
+void MemoryCache::Put(Entry entry, std::set<Group*>& affected) {
+  HeldEntry& held = entries_[entry.id];
+  if (held.entry) {
+    if (*held.entry == entry) return;
+    index_.CollectGroups(held, affected);
+    index_.Remove(&held);
+    jwts_.DropEntry(entry.id);
+    if (held.entry->spiffe_id != entry.spiffe_id) held.x509 = nullptr;
+  }
+  held.entry = std::make_shared<const Entry>(std::move(entry));
+  held.expired = held.entry->ExpiredAt(clock_->Now());
+  index_.Add(&held);
+  index_.CollectGroups(held, affected);
+  NoteExpiry(held);
+}
+
+void MemoryCache::Remove(const std::string& entry_id, std::set<Group*>& affected) {
+  auto at = entries_.find(entry_id);
+  if (at == entries_.end()) return;
+  index_.CollectGroups(at->second, affected);
+  index_.Remove(&at->second);
+  jwts_.DropEntry(entry_id);
+  entries_.erase(at);
+}
+
+void MemoryCache::Apply(CacheChange change) {
+  Slots to_notify;
+  {
+    MutexLock lock(mu_);
+    std::set<Group*> affected;
+    for (const std::string& id : change.removed) Remove(id, affected);
+    for (Entry& entry : change.put) Put(std::move(entry), affected);
+    for (auto& [id, x509] : change.x509) {
+      auto at = entries_.find(id);
+      if (at == entries_.end()) continue;
+      at->second.x509 = std::move(x509);
+      index_.CollectGroups(at->second, affected);
+      NoteExpiry(at->second);
+    }
+    bool concerns_all = !synced_;
+    synced_ = true;
+    if (change.bundle) {
+      concerns_all |= !SameBundle(bundle_, change.bundle);
+      bundle_ = std::move(change.bundle);
+    }
+    if (concerns_all) {
+      for (auto& [selectors, group] : groups_) affected.insert(&group);
+    }
+    Recompute(affected, to_notify);
+  }
+  Notify(to_notify);
+}
+
+bool MemoryCache::ExpireEntry(HeldEntry& held, Time now) {
+  bool changed = false;
+  if (held.x509 && held.x509->not_after <= now) {
+    held.x509 = nullptr;
+    changed = true;
+  }
+  // Both ways: the wall clock may have been set back.
+  if (held.expired != held.entry->ExpiredAt(now)) {
+    held.expired = !held.expired;
+    if (held.expired) jwts_.DropEntry(held.entry->id);
+    changed = true;
+  }
+  return changed;
+}
+
+Time MemoryCache::DropExpired() {
+  Slots to_notify;
+  Time next;
+  {
+    MutexLock lock(mu_);
+    Time now = clock_->Now();
+    jwts_.DropExpired(now);
+    if (now >= next_expiry_ || now < last_expiry_check_) {
+      std::set<Group*> affected;
+      next_expiry_ = Time::max();
+      for (auto& [id, held] : entries_) {
+        if (ExpireEntry(held, now)) index_.CollectGroups(held, affected);
+        NoteExpiry(held);
+      }
+      Recompute(affected, to_notify);
+    }
+    last_expiry_check_ = now;
+    next = next_expiry_;
+  }
+  Notify(to_notify);
+  return next;
+}
+
+std::shared_ptr<const WorkloadUpdate> MemoryCache::Compute(const SelectorIds& selectors) const {
+  auto update = std::make_shared<WorkloadUpdate>();
+  if (!synced_) return update;
+  update->bundle = bundle_;
+  std::vector<const HeldEntry*> matches = index_.Match(selectors);
+  std::erase_if(matches, [](const HeldEntry* held) {
+    return held->expired || held->entry->store_svid;
+  });
+  KeepHintsUnique(matches);
+  std::sort(matches.begin(), matches.end(), [](const HeldEntry* a, const HeldEntry* b) {
+    return a->entry->id < b->entry->id;
+  });
+  update->state = matches.empty() ? State::kNoIdentity : State::kReady;
+  for (const HeldEntry* held : matches) {
+    if (!held->x509) update->state = State::kPending;
+    update->identities.push_back(Identity{held->entry, held->x509});
+  }
+  return update;
+}
+
+void MemoryCache::Recompute(const std::set<Group*>& affected, Slots& to_notify) {
+  for (Group* group : affected) {
+    std::shared_ptr<const WorkloadUpdate> update = Compute(group->selectors);
+    bool changed = !SameUpdate(*group->update, *update);
+    group->update = update;  // also when it looks the same: entries may differ in what is not seen
+    for (const std::shared_ptr<Slot>& slot : group->slots) {
+      if (Offer(*slot, update) && changed) to_notify.push_back(slot);
+    }
+  }
+}
+
+std::unique_ptr<Subscription> MemoryCache::Subscribe(Selectors selectors,
+                                                     std::function<void()> notify) {
+  auto slot = std::make_shared<Slot>();
+  {
+    MutexLock lock(slot->notify_mu);
+    slot->notify = std::move(notify);
+  }
+  {
+    MutexLock lock(mu_);
+    auto [at, is_new] = groups_.try_emplace(selectors);
+    Group& group = at->second;
+    if (is_new) {
+      index_.AddGroup(&group, selectors);
+      group.update = Compute(group.selectors);
+    }
+    group.slots.insert(slot);
+    Offer(*slot, group.update);
+  }
+  Notify({slot});
+  return std::make_unique<SlotSubscription>(shared_from_this(), std::move(selectors), slot);
+}
+
+void MemoryCache::Unsubscribe(const Selectors& selectors, const std::shared_ptr<Slot>& slot) {
+  {
+    MutexLock lock(slot->notify_mu);
+    slot->notify = nullptr;
+  }
+  MutexLock lock(mu_);
+  auto at = groups_.find(selectors);
+  CHECK(at != groups_.end());
+  at->second.slots.erase(slot);
+  if (!at->second.slots.empty()) return;
+  index_.RemoveGroup(&at->second);
+  groups_.erase(at);
+}
+
+std::shared_ptr<const WorkloadUpdate> MemoryCache::Lookup(const Selectors& selectors) {
+  MutexLock lock(mu_);
+  auto at = groups_.find(selectors);
+  if (at != groups_.end()) return at->second.update;
+  return Compute(index_.Known(selectors));
+}
+
+std::shared_ptr<const Bundle> MemoryCache::CurrentBundle() const {
+  MutexLock lock(mu_);
+  return bundle_;
+}
+
+bool MemoryCache::Holds(const Entry& entry) const {
+  auto at = entries_.find(entry.id);
+  if (at == entries_.end()) return false;
+  return at->second.entry.get() == &entry || *at->second.entry == entry;
+}
+
+std::optional<HeldJwt> MemoryCache::FindJwt(const Entry& entry,
+                                            const std::vector<std::string>& audience) {
+  MutexLock lock(mu_);
+  if (!Holds(entry)) return std::nullopt;
+  return jwts_.Find(entry.id, audience);
+}
+
+void MemoryCache::PutJwt(const Entry& entry, const std::vector<std::string>& audience,
+                         HeldJwt jwt) {
+  MutexLock lock(mu_);
+  if (!Holds(entry)) return;
+  jwts_.Put(entry.id, audience, std::move(jwt));
+}
+
+}  // namespace
+
+std::shared_ptr<Cache> Cache::Make(Clock* clock, size_t jwt_max) {
+  return std::make_shared<MemoryCache>(clock, jwt_max);
+}
+
+}  // namespace writ

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cache/entry_index.h"
+
+#include <algorithm>
+
+namespace writ {
+namespace {
+
+template <typename T>
+void Erase(std::vector<T*>& from, T* item) {
+  auto at = std::find(from.begin(), from.end(), item);
+  CHECK(at != from.end());
+  *at = from.back();
+  from.pop_back();
+}
+
+bool IsSubset(const SelectorIds& subset, const SelectorIds& of) {
+  return std::includes(of.begin(), of.end(), subset.begin(), subset.end());
+}
+
+}  // namespace
+
+SelectorIds EntryIndex::Intern(const Selectors& selectors) {
+  SelectorIds ids;
+  ids.reserve(selectors.size());
+  for (const Selector& selector : selectors) {
+    auto [at, is_new] = ids_.try_emplace(selector, 0);
+    if (is_new) {
+      if (free_.empty()) {
+        free_.push_back(static_cast<uint32_t>(places_.size()));
+        places_.emplace_back();
+      }
+      at->second = free_.back();
+      free_.pop_back();
+      places_[at->second].selector = selector;
+    }
+    ++places_[at->second].uses;
+    ids.push_back(at->second);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+void EntryIndex::Release(const SelectorIds& ids) {
+  for (uint32_t id : ids) {
+    Place& place = places_[id];
+    if (--place.uses != 0) continue;
+    ids_.erase(place.selector);
+    place = Place();
+    free_.push_back(id);
+  }
+}
+
+void EntryIndex::Add(HeldEntry* held) {
+  held->selectors = Intern(held->entry->selectors);
+  if (held->selectors.empty()) return;
+  held->key = *std::min_element(
+      held->selectors.begin(), held->selectors.end(), [this](uint32_t a, uint32_t b) {
+        return places_[a].entries.size() < places_[b].entries.size();
+      });
+  places_[held->key].entries.push_back(held);
+}
+
+void EntryIndex::Remove(HeldEntry* held) {
+  if (held->selectors.empty()) return;
+  Erase(places_[held->key].entries, held);
+  Release(held->selectors);
+  held->selectors.clear();
+}
+
+void EntryIndex::AddGroup(Group* group, const Selectors& selectors) {
+  group->selectors = Intern(selectors);
+  for (uint32_t id : group->selectors) places_[id].groups.push_back(group);
+}
+
+void EntryIndex::RemoveGroup(Group* group) {
+  for (uint32_t id : group->selectors) Erase(places_[id].groups, group);
+  Release(group->selectors);
+  group->selectors.clear();
+}
+
+SelectorIds EntryIndex::Known(const Selectors& selectors) const {
+  SelectorIds ids;
+  for (const Selector& selector : selectors) {
+    auto at = ids_.find(selector);
+    if (at != ids_.end()) ids.push_back(at->second);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::vector<const HeldEntry*> EntryIndex::Match(const SelectorIds& selectors) const {
+  std::vector<const HeldEntry*> matches;
+  for (uint32_t id : selectors) {
+    for (const HeldEntry* held : places_[id].entries) {
+      if (IsSubset(held->selectors, selectors)) matches.push_back(held);
+    }
+  }
+  return matches;
+}
+
+void EntryIndex::CollectGroups(const HeldEntry& held, std::set<Group*>& groups) const {
+  if (held.selectors.empty()) return;
+  uint32_t rarest = *std::min_element(
+      held.selectors.begin(), held.selectors.end(), [this](uint32_t a, uint32_t b) {
+        return places_[a].groups.size() < places_[b].groups.size();
+      });
+  for (Group* group : places_[rarest].groups) {
+    if (IsSubset(held.selectors, group->selectors)) groups.insert(group);
+  }
+}
+
+}  // namespace writ

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// EntryIndex: which entries match a workload's selectors (an entry matches when its selectors are a
+// subset of the workload's), and the other way round: which groups of subscribers an entry concerns.
+// Selectors are interned, so a match compares sorted numbers. An entry stands under one of its
+// selectors, the one that fewest entries stand under at that time: a search for a workload looks
+// only below the workload's own selectors.
+//
+// Threads: not thread-safe; the cache's lock guards it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "agent/cache/cache.h"
+
+namespace writ {
+
+using SelectorIds = std::vector<uint32_t>;  // sorted
+
+// An entry that the cache holds.
+struct HeldEntry {
+  std::shared_ptr<const Entry> entry;
+  std::shared_ptr<const HeldX509> x509;
+  bool expired = false;
+  SelectorIds selectors;  // set by EntryIndex
+  uint32_t key = 0;       // the selector that it stands under; set by EntryIndex
+};
+
+struct Slot;  // cache.cc: one subscriber
+
+// Subscribers with equal selectors.
+struct Group {
+  SelectorIds selectors;  // set by EntryIndex
+  std::shared_ptr<const WorkloadUpdate> update;
+  std::set<std::shared_ptr<Slot>> slots;
+};
+
+class EntryIndex {
+ public:
+  // Entries and groups are borrowed from Add to Remove. An entry without selectors matches nobody.
+  void Add(HeldEntry* held);
+  void Remove(HeldEntry* held);
+  void AddGroup(Group* group, const Selectors& selectors);
+  void RemoveGroup(Group* group);
+
+  // The selectors among these that some entry or group has.
+  SelectorIds Known(const Selectors& selectors) const;
+  // Entries whose selectors are a subset of these, in no particular order.
+  std::vector<const HeldEntry*> Match(const SelectorIds& selectors) const;
+  void CollectGroups(const HeldEntry& held, std::set<Group*>& groups) const;
+
+ private:
+  struct Place {
+    Selector selector;
+    uint32_t uses = 0;
+    std::vector<HeldEntry*> entries;  // that stand under this selector
+    std::vector<Group*> groups;       // that have this selector
+  };
+  struct SelectorHash {
+    size_t operator()(const Selector& s) const {
+      return std::hash<std::string>()(s.value) * 31 + std::hash<std::string>()(s.type);
+    }
+  };
+
+  SelectorIds Intern(const Selectors& selectors);
+  void Release(const SelectorIds& ids);
+
+  std::unordered_map<Selector, uint32_t, SelectorHash> ids_;
+  std::vector<Place> places_;   // by ID
+  std::vector<uint32_t> free_;  // IDs of places that nobody uses
+};
+
+}  // namespace writ

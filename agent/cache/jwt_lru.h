@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// JwtLru: the JWT-SVIDs that are held, by entry ID and audiences; bounded, the least recently used
+// goes first.
+//
+// Threads: not thread-safe; the cache's lock guards it.
+#pragma once
+
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/cache/cache.h"
+
+namespace writ {
+
+class JwtLru {
+ public:
+  explicit JwtLru(size_t size_max) : size_max_(size_max) {}
+
+  std::optional<HeldJwt> Find(const std::string& entry_id,
+                              const std::vector<std::string>& audience);
+  void Put(const std::string& entry_id, const std::vector<std::string>& audience, HeldJwt jwt);
+  void DropEntry(const std::string& entry_id);
+  void DropExpired(Time now);
+  size_t size() const { return held_.size(); }
+
+ private:
+  using Key = std::pair<std::string, std::vector<std::string>>;
+  struct Held {
+    HeldJwt jwt;
+    std::list<const Key*>::iterator use;
+  };
+  std::map<Key, Held>::iterator Drop(std::map<Key, Held>::iterator at);
+
+  const size_t size_max_;
+  std::map<Key, Held> held_;
+  std::list<const Key*> uses_;  // the most recent first
+};
+
+}  // namespace writ

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// AgentLoop: the agent's life in one thread: bootstrap, attest, keep the agent's own SVID fresh, sync
+// entries and bundle, rotate the workloads' SVIDs, and write all of it to the cache. A server that is
+// away is retried with backoff, for ever; what is held is served as long as it is valid.
+//
+// Threads: Run() by one thread; Ready() and jwts() by any. Lifetime: what the options borrow, and
+// the callers of jwts(), must end before the loop is destroyed.
+#pragma once
+
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "agent/attest/bootstrap.h"
+#include "agent/cache/cache.h"
+#include "agent/client/server_api.h"
+#include "agent/svid/jwt_source.h"
+#include "attestors/node/node_attestor.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/random.h"
+#include "core/base/status.h"
+#include "core/keys/key_manager.h"
+#include "core/spiffe/id.h"
+
+namespace writ {
+
+struct AgentLoopOptions {
+  TrustDomain trust_domain;
+  std::string server_address;  // "host:port"
+  BootstrapOptions bootstrap;
+  bool rebootstrap = true;  // read the source again when the kept bundle no longer verifies the server
+  std::string data_dir;     // exists; holds the state file and the last bundle
+  std::string agent_version;
+  Duration sync_interval = std::chrono::seconds(5);
+  KeyType svid_key_type = KeyType::kEcP256;  // of workloads' SVIDs
+  std::string attestor_type;                 // "join_token"
+  // Borrowed.
+  NodeProverFactory* prover = nullptr;
+  KeyManager* keys = nullptr;
+  Cache* cache = nullptr;
+  Clock* clock = nullptr;
+  Random* random = nullptr;
+  Log* log = nullptr;
+  // What tests replace.
+  MakeServerApi connect = MakeGrpcServerApi;
+  HttpFetch fetch;  // empty: core/net's HttpGet
+};
+
+class AgentLoop {
+ public:
+  static std::unique_ptr<AgentLoop> Make(AgentLoopOptions options);
+  virtual ~AgentLoop() = default;
+
+  // OK after a stop request. A failure means that the agent must exit (non-zero): it is banned, its
+  // configuration or token is refused, or it cannot re-attest; the message says what to do.
+  virtual Status Run(std::stop_token stop) = 0;
+  // Unavailable, with the reason, until the first sync is done.
+  virtual Status Ready() const = 0;
+  virtual JwtSource& jwts() = 0;
+};
+
+}  // namespace writ
