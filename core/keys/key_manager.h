@@ -30,12 +30,16 @@ class KeyManager {
   virtual Status Remove(const std::string& name) = 0;   // durable; an absent key is no error
 };
 
+// InvalidArgument unless `name` may name a key: what every kind checks first.
+Status ValidateKeyName(std::string_view name);
+
 // A Signer over a software key, for memory and disk managers and for SVIDs handed to workloads.
 std::shared_ptr<Signer> MakeSoftwareSigner(PrivateKey key);
 
 std::unique_ptr<KeyManager> MakeMemoryKeys();
 // One file per key under `directory` (made 0700): PKCS#8 PEM, 0600, replaced atomically, file and
-// directory fsynced. Wider modes or another owner found on a key file are refused.
+// directory fsynced. Wider modes, another owner or a symbolic link found on a key file or on the
+// directory are refused; what a crash left half written is removed when it is opened.
 Result<std::unique_ptr<KeyManager>> OpenDiskKeys(const std::string& directory);
 
 }  // namespace writ
