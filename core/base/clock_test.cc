@@ -49,7 +49,8 @@ TEST(DurationTest, ParsesWhatItFormats) {
 
 TEST(DurationTest, RefusesMissingAndForeignUnits) {
   for (std::string_view text : {"", "5", "h", "1d", "1.5h", "-5s", "+5s", "1h 30m", "30m1h", "1h1h",
-                                "5S", "1h30", "9999999999h", "99999999999999999999s", " 5s", "5s "}) {
+                                "5S", "1h30", "9999999999h", "99999999999999999999s", " 5s",
+                                "5s "}) {
     Result<Duration> parsed = ParseDuration(text);
     EXPECT_EQ(parsed.code(), Code::kInvalidArgument) << text;
   }

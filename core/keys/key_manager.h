@@ -36,6 +36,9 @@ Status ValidateKeyName(std::string_view name);
 // A Signer over a software key, for memory and disk managers and for SVIDs handed to workloads.
 std::shared_ptr<Signer> MakeSoftwareSigner(PrivateKey key);
 
+// Which of these a daemon uses, by its name in the configuration.
+enum class KeyManagerKind { kDisk, kMemory };
+
 std::unique_ptr<KeyManager> MakeMemoryKeys();
 // One file per key under `directory` (made 0700): PKCS#8 PEM, 0600, replaced atomically, file and
 // directory fsynced. Wider modes, another owner or a symbolic link found on a key file or on the
