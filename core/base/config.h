@@ -110,7 +110,6 @@ class ConfigSchema {
     std::string doc;
     bool required = false;
     bool is_bool = false;
-    bool is_secret = false;
     std::string shorthand;
     std::vector<std::string> choices;  // of kinds
     std::function<Status(std::span<const std::string>)> set;
@@ -132,7 +131,7 @@ class ConfigSchema {
   void Problem(std::string where, std::string_view what);
   void Assign(Setting& setting, std::span<const std::string> values, std::string where);
   void AssignText(Setting& setting, const std::string& text, std::string where);
-  void ReadFileInto(const std::string& file);
+  bool ReadConfigFile();  // false: nothing of it could be read
   void ReadSection(const YamlNode& node, const std::string& path);
   void ReadSetting(Setting& setting, const YamlNode& node);
   void ReadKinds(Setting& setting, const YamlNode& node);
