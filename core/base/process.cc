@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/base/process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include <cstring>
+#include <iterator>
+#include <string>
+
+namespace writ {
+
+StopSignal::StopSignal() {
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  for (int signal : {SIGPIPE, SIGTERM, SIGINT, SIGHUP}) sigaddset(&blocked, signal);
+  CHECK(pthread_sigmask(SIG_BLOCK, &blocked, nullptr) == 0);
+  sigset_t waited;
+  sigemptyset(&waited);
+  for (int signal : {SIGTERM, SIGINT}) sigaddset(&waited, signal);
+  signals_ = Fd(signalfd(-1, &waited, SFD_CLOEXEC));
+  stopped_ = Fd(eventfd(0, EFD_CLOEXEC));
+  CHECK(signals_.valid() && stopped_.valid());
+}
+
+void StopSignal::Wait() {
+  pollfd events[] = {{.fd = signals_.get(), .events = POLLIN},
+                     {.fd = stopped_.get(), .events = POLLIN}};
+  while (poll(events, std::size(events), -1) < 0) CHECK(errno == EINTR);
+}
+
+void StopSignal::Stop() { CHECK(eventfd_write(stopped_.get(), 1) == 0); }
+
+Status ForbidCoreDumps() {
+  const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+  if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+    return Internal(std::string("forbid core dumps: ") + strerror(errno));
+  }
+  return OkStatus();
+}
+
+}  // namespace writ

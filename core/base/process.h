@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a daemon does with its own process: signals as something to wait for, and no core dumps.
+#pragma once
+
+#include "core/base/file.h"
+#include "core/base/status.h"
+
+namespace writ {
+
+// Made before the first thread: blocks SIGTERM, SIGINT, SIGHUP and SIGPIPE in the calling thread and
+// in all that it starts. Threads: Stop() by any, Wait() by one.
+class StopSignal {
+ public:
+  StopSignal();
+  // Returns at SIGTERM, SIGINT or Stop(); at once when one came before.
+  void Wait();
+  void Stop();
+
+ private:
+  Fd signals_;  // a signalfd; constant after construction
+  Fd stopped_;  // an eventfd; constant after construction
+};
+
+// Neither the kernel nor another process of this user may read our memory: it holds private keys.
+Status ForbidCoreDumps();
+
+}  // namespace writ

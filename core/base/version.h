@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+
+namespace writ {
+
+std::string_view Version();  // "0.1.0"
+
+}  // namespace writ
