@@ -24,7 +24,6 @@ bool AllOf(std::string_view text, std::string_view allowed) {
 
 constexpr std::string_view kNameCharacters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
-constexpr std::string_view kIpv6Characters = "0123456789abcdefABCDEF:.%";
 
 struct HostPort {
   std::string_view host;
@@ -42,8 +41,13 @@ bool SplitHostPort(std::string_view text, HostPort* parts) {
   std::string_view host = parts->host;
   if (host.size() > kHostBytesMax) return false;
   if (host.starts_with('[')) {
-    return host.size() > 4 && host.ends_with(']') &&
-           AllOf(host.substr(1, host.size() - 2), kIpv6Characters);
+    // Shortest is [::]; the zone behind a % may have any name.
+    std::string_view inside = host.substr(1, host.size() - 2);
+    std::string_view number = inside.substr(0, inside.find('%'));
+    return host.size() >= 4 && host.ends_with(']') && AllOf(number, "0123456789abcdefABCDEF:.") &&
+           number.find(':') != number.npos &&
+           (number.size() == inside.size() ||
+            AllOf(inside.substr(number.size() + 1), kNameCharacters));
   }
   return AllOf(host, kNameCharacters);
 }
