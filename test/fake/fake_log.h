@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FakeLog: keeps what was logged, every level, as "LEVEL sentence key=value ...".
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/base/mutex.h"
+
+namespace writ {
+
+class FakeLog final : public Log {
+ public:
+  void Write(LogLevel level, std::string_view sentence, const Fields& fields) override;
+  bool Enabled(LogLevel) const override { return true; }
+
+  std::vector<std::string> Lines() const;
+  // How many lines hold `words`.
+  int Count(std::string_view words) const;
+
+ private:
+  mutable Mutex mu_;
+  std::vector<std::string> lines_ GUARDED_BY(mu_);
+};
+
+}  // namespace writ
