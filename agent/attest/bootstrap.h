@@ -29,8 +29,8 @@ struct BootstrapOptions {
 using HttpFetch =
     std::function<Result<std::string>(const std::string&, const std::string&, size_t)>;
 
-// The bundle of the configured file or URL. FailedPrecondition: the operator has to act (a file that
-// is missing or malformed, a digest that differs); Unavailable: try again.
+// The bundle of the configured file or URL. FailedPrecondition: a file is missing or malformed, the
+// operator has to act; Unavailable: the URL gave nothing of use this time.
 Result<Bundle> ReadBootstrapBundle(const BootstrapOptions& options, const TrustDomain& td,
                                    const HttpFetch& fetch);
 

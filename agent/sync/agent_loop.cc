@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/sync/agent_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/attest/agent_self.h"
+#include "agent/state/agent_state.h"
+#include "agent/sync/backoff.h"
+#include "agent/sync/synchronizer.h"
+#include "core/base/mutex.h"
+#include "core/net/http_server.h"
+
+namespace writ {
+namespace {
+
+// Between two syncs, however short-lived the SVIDs are.
+constexpr Duration kSyncPauseMin = std::chrono::milliseconds(500);
+
+class ThreadedAgentLoop final : public AgentLoop {
+ public:
+  explicit ThreadedAgentLoop(AgentLoopOptions options)
+      : options_(std::move(options)),
+        state_(MakeFileAgentState(options_.data_dir, options_.trust_domain, options_.log)),
+        self_(SelfOptions(options_, state_.get())),
+        server_(options_.connect(ApiOptions())),
+        jwts_(MakeJwtSource(server_.get(), options_.cache, options_.clock, options_.log)),
+        sync_(SynchronizerOptions{options_.svid_key_type, server_.get(), options_.cache,
+                                  options_.clock, options_.random, options_.log}),
+        backoff_(options_.random) {}
+
+  Status Run(std::stop_token stop) override;
+  Status Ready() const override EXCLUDES(mu_);
+  JwtSource& jwts() override { return *jwts_; }
+
+ private:
+  static AgentSelfOptions SelfOptions(const AgentLoopOptions& options, AgentState* state);
+  ServerApiOptions ApiOptions();
+
+  Outcome Step(const std::stop_token& stop);
+  Outcome Sync(const std::stop_token& stop);
+  void PostStatus();
+  Duration PauseAfter(const Outcome& outcome);
+  void Wait(Duration pause, const std::stop_token& stop);
+  void SetReady(Status ready) EXCLUDES(mu_);
+
+  const AgentLoopOptions options_;           // constant after construction, as are
+  const std::unique_ptr<AgentState> state_;  // the state,
+  AgentSelf self_;                           // (its own lock where others read)
+  std::stop_source stop_calls_;
+  const std::unique_ptr<ServerApi> server_;  // the server
+  const std::unique_ptr<JwtSource> jwts_;    // and the tokens' source.
+
+  // Used by Run() alone.
+  Synchronizer sync_;
+  Backoff backoff_;
+  bool posted_ = false;
+
+  mutable Mutex mu_;
+  Status ready_ GUARDED_BY(mu_) = Unavailable("the agent has not attested yet");
+  bool was_ready_ GUARDED_BY(mu_) = false;
+};
+
+AgentSelfOptions ThreadedAgentLoop::SelfOptions(const AgentLoopOptions& options,
+                                                AgentState* state) {
+  return AgentSelfOptions{.trust_domain = options.trust_domain,
+                          .bootstrap = options.bootstrap,
+                          .rebootstrap = options.rebootstrap,
+                          .attestor_type = options.attestor_type,
+                          .prover = options.prover,
+                          .state = state,
+                          .keys = options.keys,
+                          .clock = options.clock,
+                          .random = options.random,
+                          .log = options.log,
+                          .fetch = options.fetch ? options.fetch : HttpFetch(HttpGet)};
+}
+
+ServerApiOptions ThreadedAgentLoop::ApiOptions() {
+  return ServerApiOptions{.address = options_.server_address,
+                          .trust_domain = options_.trust_domain,
+                          .identity = [this] { return self_.Tls(); },
+                          .verify = [this](const auto& chain) { return self_.Verify(chain); },
+                          .clock = options_.clock,
+                          .log = options_.log,
+                          .stop = stop_calls_.get_token()};
+}
+
+Status ThreadedAgentLoop::Run(std::stop_token stop) {
+  std::stop_callback on_stop(stop, [this] { stop_calls_.request_stop(); });
+  while (!stop.stop_requested()) {
+    Outcome outcome = Step(stop);
+    if (stop.stop_requested()) break;
+    if (outcome.fatal) {
+      SetReady(outcome.status);
+      return outcome.status;
+    }
+    if (!outcome.ok()) {
+      options_.log->Error("The agent is not in step with the server; it tries again",
+                          {{"server", options_.server_address}, {"error", outcome.status}});
+      SetReady(outcome.status);
+    }
+    Wait(PauseAfter(outcome), stop);
+  }
+  return OkStatus();
+}
+
+// One turn: the agent's own identity, then everybody else's.
+Outcome ThreadedAgentLoop::Step(const std::stop_token& stop) {
+  Outcome outcome = self_.Step(*server_);
+  if (outcome.ok()) outcome = Sync(stop);
+  if (outcome.ok() || outcome.fatal || stop.stop_requested()) return outcome;
+  if (DenialOf(outcome.status) != Denial::kNone) {
+    Outcome denied = self_.OnDenied(outcome.status);
+    posted_ = false;
+    // Attests at the next turn, after a pause: a server that denies each new SVID is not flooded.
+    return denied.fatal ? denied : outcome;
+  }
+  self_.Rebootstrap(*server_);
+  return outcome;
+}
+
+Outcome ThreadedAgentLoop::Sync(const std::stop_token& stop) {
+  Result<Bundle> bundle = server_->FetchBundle(false);
+  if (!bundle.ok()) return Outcome{bundle.status()};
+  self_.TakeBundle(*bundle, *server_);
+  self_.OnTainted(TaintedKeyIds(*bundle));
+  PostStatus();
+  Status synced = sync_.Sync(*bundle, stop);
+  if (synced.ok()) SetReady(OkStatus());
+  return Outcome{std::move(synced)};
+}
+
+// For the operator's eyes only: a server that does not know the call, or refuses it, is no obstacle.
+void ThreadedAgentLoop::PostStatus() {
+  if (posted_) return;
+  Status status = server_->PostStatus(options_.agent_version);
+  posted_ = status.code() != Code::kUnavailable;
+  if (!status.ok()) {
+    options_.log->Warn("The agent's version was not posted to the server", {{"error", status}});
+  }
+}
+
+Duration ThreadedAgentLoop::PauseAfter(const Outcome& outcome) {
+  if (!outcome.ok()) return backoff_.Next();
+  backoff_.Reset();
+  Time due = std::min(self_.DueAt(), sync_.DueAt());
+  Time now = options_.clock->Now();
+  if (due >= now + options_.sync_interval) return options_.sync_interval;
+  return std::clamp<Duration>(due - now, std::min(kSyncPauseMin, options_.sync_interval),
+                              options_.sync_interval);
+}
+
+// What ends meanwhile is taken out of the cache when it ends.
+void ThreadedAgentLoop::Wait(Duration pause, const std::stop_token& stop) {
+  const MonoTime until = options_.clock->Monotonic() + pause;
+  while (!stop.stop_requested()) {
+    Time next_end = options_.cache->DropExpired();
+    Time now = options_.clock->Now();
+    MonoTime mono = options_.clock->Monotonic();
+    if (mono >= until) return;
+    Duration left = until - mono;
+    if (next_end < now + left) left = std::max<Duration>(next_end - now, Duration(1));
+    if (!options_.clock->WaitUntil(mono + left, stop)) return;
+  }
+}
+
+void ThreadedAgentLoop::SetReady(Status ready) {
+  bool first = false;
+  {
+    MutexLock lock(mu_);
+    // Once in step, the agent serves what it holds: a server that is away does not change that.
+    if (was_ready_ && !ready.ok()) return;
+    ready_ = ready.ok() ? OkStatus() : Unavailable("the agent is not ready: " + ready.message());
+    first = ready.ok() && !was_ready_;
+    was_ready_ |= ready.ok();
+  }
+  if (first) options_.log->Info("The agent is ready", {{"server", options_.server_address}});
+}
+
+Status ThreadedAgentLoop::Ready() const {
+  MutexLock lock(mu_);
+  return ready_;
+}
+
+}  // namespace
+
+std::unique_ptr<AgentLoop> AgentLoop::Make(AgentLoopOptions options) {
+  return std::make_unique<ThreadedAgentLoop>(std::move(options));
+}
+
+}  // namespace writ
