@@ -22,12 +22,13 @@
 #include "core/base/random.h"
 #include "core/base/status.h"
 #include "core/crypto/x509.h"
+#include "core/net/listener.h"
 #include "core/net/peer.h"
 #include "core/net/tls.h"
 
 namespace writ {
 
-// Who is at the other end of a connection. Immutable but for `closed`.
+// Who is at the other end of a connection. Immutable.
 struct Peer {
   enum class Kind { kUnix, kTls };
   Kind kind;
@@ -35,14 +36,6 @@ struct Peer {
   std::shared_ptr<const Caller> caller;   // kUnix
   std::vector<Certificate> chain;         // kTls: as sent, verified at the handshake; may be empty
   std::string address;                    // kTls: remote IP, no port: the rate limit's key
-};
-
-// A Unix listener: path, mode set explicitly with no moment of wider rights, group by name ("" leaves it).
-struct UnixListenerOptions {
-  std::string path;
-  unsigned mode = 0660;
-  std::string group;
-  unsigned directory_mode = 0750;  // of the directory, when it is made
 };
 
 struct TcpListenerOptions {
@@ -57,7 +50,8 @@ struct GrpcServerOptions {
   std::vector<UnixListenerOptions> unix_listeners;
   std::vector<TcpListenerOptions> tcp_listeners;
   Duration handshake_deadline = std::chrono::seconds(10);
-  Duration connection_age_max = std::chrono::minutes(30);  // with 10 % jitter
+  // With 10 % jitter, and only where there is a TCP listener: a TLS peer proves itself again.
+  Duration connection_age_max = std::chrono::minutes(30);
   size_t message_bytes_max = 4 << 20;
   size_t connections_max = 20000;
   PeerPidfd peer_pidfd = KernelPeerPidfd();
@@ -81,6 +75,9 @@ class GrpcServer {
   // No new connections; running calls get until the deadline, then are cancelled.
   virtual void Shutdown(MonoTime deadline) = 0;
 };
+
+// Raises the soft limit of open descriptors to the hard one: for main(), before Start().
+Status RaiseFileLimit();
 
 // Status <-> grpc::Status, code for code.
 grpc::Status ToGrpc(const Status& status);

@@ -43,8 +43,8 @@ using PeerPidfd = std::function<int(int socket_fd)>;  // a descriptor, or -errno
 PeerPidfd KernelPeerPidfd();
 
 // Identifies the peer of a connected Unix socket. Without SO_PEERPIDFD: pidfd_open, then refused
-// unless the process started before `accepted_at_ticks` (see NowTicks), its effective uid and gid
-// equal SO_PEERCRED's and the socket is not hung up.
+// when the process started after `accepted_at_ticks` (see NowTicks), its effective uid or gid is not
+// SO_PEERCRED's, or the socket is hung up.
 Result<std::shared_ptr<const Caller>> IdentifyPeer(int socket_fd, uint64_t accepted_at_ticks,
                                                    const PeerPidfd& peer_pidfd);
 // Clock ticks since boot, the unit of a process's start time in /proc/<pid>/stat.

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/net/acceptor.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "core/net/peer.h"
+
+namespace writ {
+namespace {
+
+constexpr int kAcceptsPerTurn = 64;
+constexpr Duration kPause = std::chrono::milliseconds(100);
+constexpr Duration kWarnInterval = std::chrono::minutes(1);
+
+Fd OpenReserve() { return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+std::string AddressText(const sockaddr_storage& address, socklen_t size) {
+  if (address.ss_family == AF_UNIX) return "";
+  if (address.ss_family == AF_INET6) {
+    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address);
+    if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {  // one name for one client, whatever the listener
+      sockaddr_in v4{};
+      v4.sin_family = AF_INET;
+      std::memcpy(&v4.sin_addr, v6->sin6_addr.s6_addr + 12, sizeof v4.sin_addr);
+      sockaddr_storage mapped{};
+      std::memcpy(&mapped, &v4, sizeof v4);
+      return AddressText(mapped, sizeof v4);
+    }
+  }
+  std::array<char, NI_MAXHOST> host;
+  if (getnameinfo(reinterpret_cast<const sockaddr*>(&address), size, host.data(), host.size(),
+                  nullptr, 0, NI_NUMERICHOST) != 0) {
+    return "";
+  }
+  return host.data();
+}
+
+}  // namespace
+
+Acceptor::Acceptor(std::string name, EventLoop* loop, ConnectionCount* count, Clock* clock,
+                   Log* log)
+    : name_(std::move(name)),
+      loop_(loop),
+      count_(count),
+      clock_(clock),
+      log_(log),
+      reserve_(OpenReserve()) {}
+
+Status Acceptor::Add(int listener, OnAccept on_accept) {
+  auto listening = std::make_unique<Listening>(Listening{listener, 0, std::move(on_accept)});
+  Listening* raw = listening.get();
+  raw->watch = TRY(loop_->Watch(listener, EPOLLIN, [this, raw](uint32_t) { AcceptSome(*raw); }));
+  listening_.push_back(std::move(listening));
+  return OkStatus();
+}
+
+void Acceptor::Close() {
+  for (const auto& listening : listening_) loop_->Unwatch(listening->watch);
+  listening_.clear();
+}
+
+void Acceptor::AcceptSome(Listening& listening) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    if (!AcceptOne(listening)) return;
+  }
+}
+
+bool Acceptor::AcceptOne(Listening& listening) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  Fd socket(accept4(listening.fd, reinterpret_cast<sockaddr*>(&address), &size,
+                    SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!socket.valid()) {
+    switch (errno) {
+      case EAGAIN:
+        return false;
+      case EMFILE:
+      case ENFILE:
+        OutOfDescriptors(listening.fd);
+        return false;
+      case ENOBUFS:
+      case ENOMEM:
+        WarnAtTimes("Connections wait: the system is short of memory");
+        Pause();
+        return false;
+      default:
+        return true;  // this one connection was lost before it was taken
+    }
+  }
+  if (!reserve_.valid()) reserve_ = OpenReserve();
+  uint64_t at_ticks = NowTicks();
+  std::shared_ptr<ConnectionCount::Slot> slot = count_->Take();
+  if (slot == nullptr) {
+    WarnAtTimes("Connection refused: the limit of open connections is reached");
+    return true;
+  }
+  listening.on_accept(
+      Accepted{std::move(socket), at_ticks, AddressText(address, size), std::move(slot)});
+  return true;
+}
+
+// A connection that cannot be accepted would keep the listener readable for ever: it is taken with
+// the reserve's descriptor and closed, so that its client learns of it and the loop goes on.
+void Acceptor::OutOfDescriptors(int listener) {
+  WarnAtTimes("Connections refused: no file descriptor is left; raise the limit (LimitNOFILE)");
+  reserve_.Reset();
+  Fd refused(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+  refused.Reset();
+  reserve_ = OpenReserve();
+  Pause();
+}
+
+void Acceptor::Pause() {
+  if (paused_) return;
+  paused_ = true;
+  for (const auto& listening : listening_) loop_->Rearm(listening->watch, 0);
+  loop_->At(clock_->Monotonic() + kPause, [this] {
+    paused_ = false;
+    for (const auto& listening : listening_) loop_->Rearm(listening->watch, EPOLLIN);
+  });
+}
+
+void Acceptor::WarnAtTimes(const std::string& sentence) {
+  MonoTime now = clock_->Monotonic();
+  if (now < next_warning_) return;
+  next_warning_ = now + kWarnInterval;
+  log_->Warn(sentence, {{"listener", name_}, {"open_connections", count_->Open()}});
+}
+
+}  // namespace writ

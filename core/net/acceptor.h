@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Acceptor: takes connections from listening sockets on an EventLoop, within a limit, and goes on
+// when descriptors run out.
+//
+// Trust: clients are hostile: they connect in floods and vanish. Threads: the loop's thread alone,
+// but for Slot and Open(). Lifetime: longer than its loop runs.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/status.h"
+#include "core/net/event_loop.h"
+
+namespace writ {
+
+// Counts open connections. Whoever owns a connection holds its Slot.
+class ConnectionCount {
+ public:
+  class Slot {
+   public:
+    explicit Slot(std::atomic<size_t>* open) : open_(open) { ++*open_; }
+    ~Slot() { --*open_; }
+    Slot(const Slot&) = delete;
+    Slot& operator=(const Slot&) = delete;
+
+   private:
+    std::atomic<size_t>* const open_;
+  };
+
+  explicit ConnectionCount(size_t max) : max_(max) {}
+  // Null when the limit is reached.
+  std::shared_ptr<Slot> Take() {
+    if (open_ >= max_) return nullptr;
+    return std::make_shared<Slot>(&open_);
+  }
+  size_t Open() const { return open_; }
+
+ private:
+  const size_t max_;
+  std::atomic<size_t> open_ = 0;
+};
+
+struct Accepted {
+  Fd socket;               // non-blocking
+  uint64_t at_ticks;       // NowTicks() at accept
+  std::string address;     // remote IP without port; empty for a Unix socket
+  std::shared_ptr<ConnectionCount::Slot> slot;
+};
+
+class Acceptor {
+ public:
+  using OnAccept = std::function<void(Accepted)>;
+
+  Acceptor(std::string name, EventLoop* loop, ConnectionCount* count, Clock* clock, Log* log);
+  // `listener` is borrowed until Close().
+  Status Add(int listener, OnAccept on_accept);
+  // No further connections.
+  void Close();
+
+ private:
+  struct Listening {
+    int fd;
+    EventLoop::WatchId watch;
+    OnAccept on_accept;
+  };
+
+  void AcceptSome(Listening& listening);
+  bool AcceptOne(Listening& listening);  // false: nothing more for now
+  void OutOfDescriptors(int listener);
+  void Pause();
+  void WarnAtTimes(const std::string& sentence);
+
+  const std::string name_;
+  EventLoop* const loop_;
+  ConnectionCount* const count_;
+  Clock* const clock_;
+  Log* const log_;
+  // Loop's thread only.
+  std::vector<std::unique_ptr<Listening>> listening_;
+  Fd reserve_;  // given up to accept and close a connection when no descriptor is left
+  bool paused_ = false;
+  MonoTime next_warning_{};
+};
+
+}  // namespace writ

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/net/grpc_server.h"
+
+#include <fcntl.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/server_posix.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "core/net/acceptor.h"
+#include "core/net/connection_table.h"
+#include "core/net/event_loop.h"
+#include "core/net/preface_gate.h"
+
+namespace writ {
+namespace {
+
+// grpc-go clients ping as often as every 10 s and count being refused as a broken connection.
+constexpr int kPingIntervalMinMillis = 1000;
+constexpr int kStreamsPerConnectionMax = 1000;
+constexpr size_t kMemoryBytesMax = 512 << 20;
+
+// Tells, on the loop, when a descriptor that gRPC owns has been shut down by either side. gRPC shuts
+// a socket down before it closes it; only a duplicate stays watchable after that.
+Status WatchEnd(EventLoop* loop, int fd, std::function<void()> ended) {
+  struct State {
+    Fd copy;
+    EventLoop::WatchId watch = 0;
+  };
+  auto state = std::make_shared<State>();
+  state->copy = Fd(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!state->copy.valid()) {
+    return ResourceExhausted(std::string("duplicate a connection: ") + std::strerror(errno));
+  }
+  state->watch = TRY(loop->Watch(state->copy.get(), EPOLLRDHUP | EPOLLET,
+                                 [loop, state, ended = std::move(ended)](uint32_t) {
+                                   loop->Unwatch(state->watch);
+                                   state->copy.Reset();
+                                   ended();
+                                 }));
+  return OkStatus();
+}
+
+class PosixGrpcServer final : public GrpcServer {
+ public:
+  explicit PosixGrpcServer(GrpcServerOptions options)
+      : options_(std::move(options)), count_(options_.connections_max) {}
+  ~PosixGrpcServer() override { Shutdown(options_.clock->Monotonic()); }
+
+  Status Open();
+
+  std::shared_ptr<const Peer> PeerOf(const grpc::ServerContextBase& context) const override {
+    return table_.Find(context.peer());
+  }
+  int TcpPort(size_t listener) const override;
+  size_t ConnectionCount() const override { return count_.Open(); }
+  void CloseConnections(const std::function<bool(const Peer&)>& keep) override;
+  void Shutdown(MonoTime deadline) override EXCLUDES(mu_);
+
+ private:
+  using Slot = ConnectionCount::Slot;
+
+  Status StartGrpc();
+  Status Listen();
+  void OnUnix(Accepted accepted);
+  void RegisterUnix(Fd socket, std::shared_ptr<const Peer> peer, std::shared_ptr<Slot> slot);
+
+  const GrpcServerOptions options_;
+  writ::ConnectionCount count_;
+  ConnectionTable table_;
+  std::atomic<uint64_t> next_connection_id_ = 1;
+  std::vector<UnixListener> unix_listeners_;  // constant after Open() until Shutdown()
+  std::unique_ptr<grpc::Server> server_;      // constant after Open()
+
+  // The loop's thread only.
+  std::unique_ptr<PrefaceGate> gate_;
+  std::unique_ptr<Acceptor> acceptor_;
+  bool closing_ = false;
+
+  Mutex mu_;
+  bool shut_down_ GUARDED_BY(mu_) = false;
+
+  std::unique_ptr<EventLoop> loop_;  // the last member: it uses all others
+};
+
+Status PosixGrpcServer::Open() {
+  TRY(StartGrpc());
+  loop_ = TRY(EventLoop::Start(options_.name + "-accept", options_.clock));
+  gate_ = std::make_unique<PrefaceGate>(loop_.get(), options_.clock, options_.handshake_deadline);
+  acceptor_ = std::make_unique<Acceptor>(options_.name, loop_.get(), &count_, options_.clock,
+                                         options_.log);
+  return Listen();
+}
+
+Status PosixGrpcServer::StartGrpc() {
+  grpc::ServerBuilder builder;
+  for (grpc::Service* service : options_.services) builder.RegisterService(service);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kPingIntervalMinMillis);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options_.message_bytes_max));
+  builder.SetResourceQuota(grpc::ResourceQuota(options_.name).Resize(kMemoryBytesMax));
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) return Internal("start gRPC server " + options_.name);
+  return OkStatus();
+}
+
+Status PosixGrpcServer::Listen() {
+  if (!options_.tcp_listeners.empty()) return Unimplemented("TCP listeners");
+  for (const UnixListenerOptions& listener : options_.unix_listeners) {
+    unix_listeners_.push_back(TRY(UnixListener::Bind(listener)));
+  }
+  Status status;
+  loop_->Run([&] {
+    for (const UnixListener& listener : unix_listeners_) {
+      if (!status.ok()) return;
+      status = acceptor_->Add(listener.fd(), [this](Accepted a) { OnUnix(std::move(a)); });
+    }
+  });
+  return status;
+}
+
+void PosixGrpcServer::OnUnix(Accepted accepted) {
+  Result<std::shared_ptr<const Caller>> caller =
+      IdentifyPeer(accepted.socket.get(), accepted.at_ticks, options_.peer_pidfd);
+  if (!caller.ok()) {
+    options_.log->Warn("Connection refused: its caller could not be identified",
+                       {{"listener", options_.name}, {"error", caller.status()}});
+    return;
+  }
+  auto peer = std::make_shared<const Peer>(
+      Peer{.kind = Peer::Kind::kUnix, .connection_id = next_connection_id_++, .caller = *caller});
+  gate_->Hold(std::move(accepted.socket), [this, peer, slot = accepted.slot](Fd socket) {
+    RegisterUnix(std::move(socket), peer, slot);
+  });
+}
+
+void PosixGrpcServer::RegisterUnix(Fd socket, std::shared_ptr<const Peer> peer,
+                                   std::shared_ptr<Slot> slot) {
+  if (closing_) return;
+  int fd = socket.get();
+  uint64_t id = peer->connection_id;
+  Status watched =
+      WatchEnd(loop_.get(), fd, [this, fd, id, slot = std::move(slot)] { table_.Remove(fd, id); });
+  if (!watched.ok()) {
+    options_.log->Warn("Connection dropped", {{"listener", options_.name}, {"error", watched}});
+    return;
+  }
+  table_.Put(fd, std::move(peer));
+  grpc::AddInsecureChannelFromFd(server_.get(), socket.Release());
+}
+
+int PosixGrpcServer::TcpPort(size_t) const { return 0; }
+
+void PosixGrpcServer::CloseConnections(const std::function<bool(const Peer&)>&) {}
+
+void PosixGrpcServer::Shutdown(MonoTime deadline) {
+  {
+    MutexLock lock(mu_);
+    if (std::exchange(shut_down_, true)) return;
+  }
+  if (loop_ != nullptr) {
+    loop_->Run([this] {
+      closing_ = true;
+      if (acceptor_ != nullptr) acceptor_->Close();
+    });
+  }
+  unix_listeners_.clear();
+  if (server_ == nullptr) return;
+  Duration left = std::max(deadline - options_.clock->Monotonic(), Duration::zero());
+  server_->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                 gpr_time_from_nanos(left.count(), GPR_TIMESPAN)));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(GrpcServerOptions options) {
+  std::string name = options.name;
+  auto server = std::make_unique<PosixGrpcServer>(std::move(options));
+  TRY(server->Open(), "start the " + name + " endpoint");
+  return std::unique_ptr<GrpcServer>(std::move(server));
+}
+
+Status RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return Internal(std::string("read the limit of open files: ") + std::strerror(errno));
+  }
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return Internal(std::string("raise the limit of open files: ") + std::strerror(errno));
+  }
+  return OkStatus();
+}
+
+}  // namespace writ
