@@ -23,6 +23,10 @@ struct JoinTokenInfo {
 // NotFound when there is no such token.
 using FindJoinToken = std::function<Result<JoinTokenInfo>(std::string_view token)>;
 
+// A token's value becomes the last segment of the agent's SPIFFE ID.
+inline constexpr size_t kJoinTokenBytesMax = 1024;
+Status ValidateJoinToken(std::string_view token);
+
 std::unique_ptr<NodeProverFactory> MakeJoinTokenProver(Secret token);
 // Unknown or expired: InvalidArgument. The verdict's path is "join_token/<token>", selectors empty,
 // not reattestable, join_token set.

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "attestors/node/verifiers.h"
+
+#include <array>
+
+#include "core/base/bytes.h"
+
+namespace writ {
+namespace {
+
+struct Row {
+  std::string_view type;
+  std::unique_ptr<NodeVerifierFactory> (*make)(const NodeVerifierNeeds& needs);
+};
+
+constexpr std::array kRows = {
+    Row{kJoinTokenType,
+        [](const NodeVerifierNeeds& needs) {
+          return MakeJoinTokenVerifier(needs.find_join_token, needs.clock);
+        }},
+};
+
+const Row* FindRow(std::string_view type) {
+  for (const Row& row : kRows) {
+    if (row.type == type) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Result<NodeVerifiers> NodeVerifiers::Make(std::span<const std::string> types,
+                                          const NodeVerifierNeeds& needs) {
+  NodeVerifiers verifiers;
+  for (const std::string& type : types) {
+    const Row* row = FindRow(type);
+    if (row == nullptr) {
+      std::string known;
+      for (const Row& other : kRows) known += (known.empty() ? "" : ", ") + std::string(other.type);
+      return InvalidArgument("there is no node attestor \"" + Printable(type) +
+                             "\"; known ones: " + known);
+    }
+    verifiers.by_type_[type] = row->make(needs);
+  }
+  return verifiers;
+}
+
+NodeVerifierFactory* NodeVerifiers::Find(std::string_view type) const {
+  auto found = by_type_.find(type);
+  return found == by_type_.end() ? nullptr : found->second.get();
+}
+
+}  // namespace writ
