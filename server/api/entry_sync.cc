@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SyncAuthorizedEntries: an agent's stream. Few entries come whole and the stream ends. Many come as
+// pages of revisions; the agent then asks for the IDs that it does not have in that revision, and
+// gets those in pages. What is authorized is decided once, when the first request comes.
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "server/api/convert.h"
+#include "server/api/entry_api.h"
+
+namespace writ {
+namespace {
+
+class EntrySync final : public EntryApi::Sync {
+ public:
+  EntrySync(const Registry* registry, Clock* clock) : registry_(registry), clock_(clock) {}
+
+  Status OnRequest(Call& call, const entry_pb::SyncAuthorizedEntriesRequest& request) override {
+    if (phase_ == Phase::kFirst) return OnFirst(call, request);
+    ids_.assign(request.ids().begin(), request.ids().end());
+    std::sort(ids_.begin(), ids_.end());
+    next_ = 0;
+    phase_ = Phase::kAsked;
+    return OkStatus();
+  }
+
+  Result<Next> Answer(Call&, entry_pb::SyncAuthorizedEntriesResponse* response) override {
+    switch (phase_) {
+      case Phase::kWhole:
+        if (!FillWhole(response)) {
+          response->Clear();
+          phase_ = Phase::kRevisions;
+          FillRevisions(response);
+        } else {
+          phase_ = Phase::kDone;
+        }
+        return Next::kSend;
+      case Phase::kRevisions:
+        if (next_ == stamps_.size()) {
+          phase_ = Phase::kIdle;
+          return Next::kRead;
+        }
+        FillRevisions(response);
+        return Next::kSend;
+      case Phase::kAsked:
+        FillAsked(response);
+        if (!response->more()) phase_ = Phase::kIdle;
+        return Next::kSend;
+      case Phase::kDone:
+        return Next::kFinish;
+      case Phase::kFirst:
+      case Phase::kIdle:
+        return Next::kRead;
+    }
+    return Internal("the sync is in no known phase");
+  }
+
+  Status OnRequestsDone() override {
+    if (phase_ != Phase::kFirst) return OkStatus();
+    return InvalidArgument("the stream ended before its first request");
+  }
+
+ private:
+  enum class Phase {
+    kFirst,      // nothing came yet
+    kWhole,      // all entries go in one response
+    kRevisions,  // pages of revisions
+    kIdle,       // waiting for IDs
+    kAsked,      // pages of the entries asked for
+    kDone,
+  };
+
+  Status OnFirst(Call& call, const entry_pb::SyncAuthorizedEntriesRequest& request) {
+    if (!request.ids().empty()) {
+      return InvalidArgument("specifying IDs on initial request is not supported");
+    }
+    if (request.has_output_mask()) {
+      if (!request.output_mask().revision_number()) {
+        return InvalidArgument("revision number cannot be masked");
+      }
+      mask_ = request.output_mask();
+    }
+    stamps_ = registry_->Authorized(call.Agent(), clock_->Now());
+    phase_ = stamps_.size() <= kEntryPageItems ? Phase::kWhole : Phase::kRevisions;
+    return OkStatus();
+  }
+
+  const types::EntryMask* Mask() const { return mask_ ? &*mask_ : nullptr; }
+
+  // False when the entries do not fit into a message.
+  bool FillWhole(entry_pb::SyncAuthorizedEntriesResponse* response) {
+    size_t bytes = 0;
+    for (const EntryStamp& stamp : stamps_) {
+      std::optional<Entry> entry = registry_->GetEntry(stamp.id);
+      if (!entry) continue;  // deleted meanwhile
+      types::Entry* added = response->add_entries();
+      ToProto(*entry, Mask(), added);
+      bytes += added->ByteSizeLong();
+      if (bytes > kPageBytesMax) return false;
+    }
+    return true;
+  }
+
+  void FillRevisions(entry_pb::SyncAuthorizedEntriesResponse* response) {
+    size_t end = std::min(next_ + kEntryPageItems, stamps_.size());
+    for (; next_ < end; ++next_) {
+      entry_pb::EntryRevision* revision = response->add_entry_revisions();
+      revision->set_id(stamps_[next_].id);
+      revision->set_revision_number(stamps_[next_].revision);
+      revision->set_created_at(stamps_[next_].created_at);
+    }
+    response->set_more(next_ < stamps_.size());
+  }
+
+  void FillAsked(entry_pb::SyncAuthorizedEntriesResponse* response) {
+    size_t bytes = 0;
+    for (; next_ < ids_.size(); ++next_) {
+      if (!IsAuthorized(ids_[next_])) continue;
+      std::optional<Entry> entry = registry_->GetEntry(ids_[next_]);
+      if (!entry) continue;
+      types::Entry proto;
+      ToProto(*entry, Mask(), &proto);
+      bytes += proto.ByteSizeLong();
+      bool full = static_cast<size_t>(response->entries_size()) == kEntryPageItems ||
+                  (bytes > kPageBytesMax && !response->entries().empty());
+      if (full) {
+        response->set_more(true);
+        return;
+      }
+      *response->add_entries() = std::move(proto);
+    }
+  }
+
+  bool IsAuthorized(const std::string& id) const {
+    auto found = std::lower_bound(
+        stamps_.begin(), stamps_.end(), id,
+        [](const EntryStamp& stamp, const std::string& wanted) { return stamp.id < wanted; });
+    return found != stamps_.end() && found->id == id;
+  }
+
+  const Registry* const registry_;  // borrowed
+  Clock* const clock_;              // borrowed
+  Phase phase_ = Phase::kFirst;
+  std::optional<types::EntryMask> mask_;  // set by the first request, as are the stamps
+  std::vector<EntryStamp> stamps_;        // in ID order
+  std::vector<std::string> ids_;          // of the last request, sorted
+  size_t next_ = 0;                       // in the stamps, then in the IDs
+};
+
+}  // namespace
+
+std::unique_ptr<EntryApi::Sync> EntryApi::SyncAuthorizedEntries() {
+  return std::make_unique<EntrySync>(registry_, clock_);
+}
+
+}  // namespace writ

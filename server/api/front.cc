@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/api/front.h"
+
+#include <utility>
+
+#include "core/spiffe/svid.h"
+#include "google/rpc/status.pb.h"
+#include "spire/api/types/status.pb.h"
+
+namespace writ {
+namespace {
+
+// Well below the 8 KiB that HTTP/2 peers accept as headers.
+constexpr size_t kWireMessageBytesMax = 2048;
+
+bool IsOurFault(Code code) {
+  return code == Code::kInternal || code == Code::kUnknown || code == Code::kDataLoss ||
+         code == Code::kUnavailable;
+}
+
+}  // namespace
+
+std::string WireMessage(const Status& status) {
+  std::string text = status.message();
+  if (text.size() > kWireMessageBytesMax) {
+    text.resize(kWireMessageBytesMax);
+    text += "...";
+  }
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
+  }
+  return text;
+}
+
+grpc::Status ToWire(const Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  auto code = static_cast<grpc::StatusCode>(status.code());
+  std::string message = WireMessage(status);
+  if (status.reason() == 0) return grpc::Status(code, message);
+  spire::api::types::PermissionDeniedDetails why;
+  why.set_reason(static_cast<spire::api::types::PermissionDeniedDetails::Reason>(status.reason()));
+  google::rpc::Status details;
+  details.set_code(static_cast<int>(status.code()));
+  details.set_message(message);
+  details.add_details()->PackFrom(why);
+  return grpc::Status(code, message, details.SerializeAsString());
+}
+
+grpc::Status Front::Overloaded() {
+  return grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                      "too many calls wait for this server already: try again later");
+}
+
+Result<ApiCaller> Front::Identify(const grpc::CallbackServerContext& context) const {
+  const GrpcServer* server = server_.load();
+  std::shared_ptr<const Peer> peer = server == nullptr ? nullptr : server->PeerOf(context);
+  if (peer == nullptr) return Unavailable("the connection is not known (any more)");
+  ApiCaller caller;
+  if (peer->kind == Peer::Kind::kUnix) {
+    caller.local = true;
+    caller.actor = "unix:uid:" + std::to_string(peer->caller->uid());
+    return caller;
+  }
+  if (peer->chain.empty()) {
+    caller.actor = "anonymous@" + peer->address;
+    return caller;
+  }
+  Result<SpiffeId> id = SpiffeIdOf(peer->chain.front());
+  if (!id.ok()) return Unauthenticated("client certificate: " + id.status().message());
+  caller.actor = id->text();
+  caller.id = std::move(*id);
+  caller.leaf = peer->chain.front();
+  return caller;
+}
+
+Front::Passage Front::Begin(const MethodRow* row) const {
+  return Passage{.call = {.row = row}, .begun = options_.clock->Monotonic()};
+}
+
+Status Front::Open(const grpc::CallbackServerContext& context, Passage& passage) const {
+  if (context.IsCancelled()) return Cancelled("the caller gave up before its turn came");
+  passage.call.caller = TRY(Identify(context));
+  return options_.authorization->Check(*passage.call.row, passage.call.caller);
+}
+
+grpc::Status Front::Close(Passage& passage, Status outcome) const {
+  if (!passage.call.events.empty()) {
+    Status recorded = options_.audit->Append(passage.call.events);
+    if (!recorded.ok() && outcome.ok()) outcome = recorded.Annotate("write the audit log");
+  }
+  LogOutcome(passage.call, outcome);
+  options_.metrics->Count(*passage.call.row, outcome.code(),
+                          options_.clock->Monotonic() - passage.begun);
+  return ToWire(outcome);
+}
+
+void Front::LogOutcome(const Call& call, const Status& outcome) const {
+  if (outcome.ok()) {
+    if (options_.log->Enabled(LogLevel::kDebug)) {
+      options_.log->Debug("call answered",
+                          {{"method", call.row->full_name}, {"caller", call.caller.actor}});
+    }
+    return;
+  }
+  LogLevel level = IsOurFault(outcome.code())                     ? LogLevel::kError
+                   : outcome.code() == Code::kPermissionDenied ? LogLevel::kWarn
+                                                               : LogLevel::kInfo;
+  if (!options_.log->Enabled(level)) return;
+  options_.log->Write(level, "call failed",
+                      {{"method", call.row->full_name},
+                       {"caller", call.caller.actor},
+                       {"error", outcome}});
+}
+
+grpc::ServerUnaryReactor* Front::Run(grpc::CallbackServerContext* context, const MethodRow* row,
+                                     Work work) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  bool accepted = Submit([this, context, row, reactor, work = std::move(work)] {
+    Passage passage = Begin(row);
+    Status outcome = Open(*context, passage);
+    if (outcome.ok()) outcome = work(passage.call);
+    reactor->Finish(Close(passage, std::move(outcome)));
+  });
+  if (!accepted) reactor->Finish(Overloaded());
+  return reactor;
+}
+
+}  // namespace writ

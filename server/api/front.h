@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Front: what every call passes, whatever its method: the caller is identified, authorized, the
+// method's function runs on a worker (the store and the audit log may block, gRPC's threads must
+// not), its audit events become durable, its status is mapped and counted. Nowhere else.
+//
+// Threads: thread-safe. Lifetime: outlives every call of the servers that its services are in.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/thread.h"
+#include "core/net/grpc_server.h"
+#include "server/api/authorization.h"
+#include "server/api/call.h"
+#include "server/api/rpc_metrics.h"
+#include "server/audit/audit_log.h"
+
+namespace writ {
+
+struct FrontOptions {
+  const Authorization* authorization;  // all borrowed
+  WorkerPool* workers;
+  AuditLog* audit;
+  RpcMetrics* metrics;
+  Clock* clock;
+  Log* log;
+};
+
+class Front {
+ public:
+  explicit Front(const FrontOptions& options) : options_(options) {}
+
+  // The server that the calls come from: known only after it has started. Earlier calls are
+  // answered UNAVAILABLE.
+  void Attach(const GrpcServer* server) { server_.store(server); }
+
+  using Work = std::function<Status(Call&)>;
+  // Runs a unary call: `work` after authorization, then Finish on the context's own reactor.
+  grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, const MethodRow* row,
+                                Work work);
+
+  // The same in steps, for streams. Open() and Close() run on a worker.
+  struct Passage {
+    Call call;
+    MonoTime begun;
+  };
+  Passage Begin(const MethodRow* row) const;
+  Status Open(const grpc::CallbackServerContext& context, Passage& passage) const;
+  // Makes the events durable and turns the outcome into what the client gets.
+  grpc::Status Close(Passage& passage, Status outcome) const;
+  // False when too many calls wait already.
+  bool Submit(std::function<void()> task) const { return options_.workers->Submit(std::move(task)); }
+  static grpc::Status Overloaded();
+
+ private:
+  Result<ApiCaller> Identify(const grpc::CallbackServerContext& context) const;
+  void LogOutcome(const Call& call, const Status& outcome) const;
+
+  const FrontOptions options_;
+  std::atomic<const GrpcServer*> server_ = nullptr;
+};
+
+// As ToGrpc(), and a reason() as PermissionDeniedDetails in the status details.
+grpc::Status ToWire(const Status& status);
+// Text that may stand in a protobuf string and in an HTTP/2 header, bounded.
+std::string WireMessage(const Status& status);
+
+}  // namespace writ

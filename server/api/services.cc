@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/api/services.h"
+
+#include <string>
+
+#include "server/api/rpc_service.h"
+
+namespace writ {
+namespace {
+
+std::unique_ptr<RpcService> MakeAgent(AgentApi* api, Front* front) {
+  auto service = std::make_unique<RpcService>("spire.api.server.agent.v1.Agent", front);
+  service->Unary("CountAgents", api, &AgentApi::CountAgents)
+      .Unary("ListAgents", api, &AgentApi::ListAgents)
+      .Unary("GetAgent", api, &AgentApi::GetAgent)
+      .Unary("DeleteAgent", api, &AgentApi::DeleteAgent)
+      .Unary("BanAgent", api, &AgentApi::BanAgent)
+      .Unary("RenewAgent", api, &AgentApi::RenewAgent)
+      .Unary("CreateJoinToken", api, &AgentApi::CreateJoinToken)
+      .Unary("PostStatus", api, &AgentApi::PostStatus)
+      .Bidi<agent_pb::AttestAgentRequest, agent_pb::AttestAgentResponse>(
+          "AttestAgent", [api] { return api->AttestAgent(); });
+  return service;
+}
+
+std::unique_ptr<RpcService> MakeEntry(EntryApi* api, Front* front) {
+  auto service = std::make_unique<RpcService>("spire.api.server.entry.v1.Entry", front);
+  service->Unary("CountEntries", api, &EntryApi::CountEntries)
+      .Unary("ListEntries", api, &EntryApi::ListEntries)
+      .Unary("GetEntry", api, &EntryApi::GetEntry)
+      .Unary("BatchCreateEntry", api, &EntryApi::BatchCreateEntry)
+      .Unary("BatchUpdateEntry", api, &EntryApi::BatchUpdateEntry)
+      .Unary("BatchDeleteEntry", api, &EntryApi::BatchDeleteEntry)
+      .Unary("GetAuthorizedEntries", api, &EntryApi::GetAuthorizedEntries)
+      .Bidi<entry_pb::SyncAuthorizedEntriesRequest, entry_pb::SyncAuthorizedEntriesResponse>(
+          "SyncAuthorizedEntries", [api] { return api->SyncAuthorizedEntries(); });
+  return service;
+}
+
+std::unique_ptr<RpcService> MakeSvid(SvidApi* api, Front* front) {
+  auto service = std::make_unique<RpcService>("spire.api.server.svid.v1.SVID", front);
+  service->Unary("MintX509SVID", api, &SvidApi::MintX509Svid)
+      .Unary("MintJWTSVID", api, &SvidApi::MintJwtSvid)
+      .Unary("BatchNewX509SVID", api, &SvidApi::BatchNewX509Svid)
+      .Unary("NewJWTSVID", api, &SvidApi::NewJwtSvid);
+  return service;
+}
+
+std::unique_ptr<RpcService> MakeBundle(BundleApi* api, Front* front) {
+  auto service = std::make_unique<RpcService>("spire.api.server.bundle.v1.Bundle", front);
+  service->Unary("CountBundles", api, &BundleApi::CountBundles)
+      .Unary("GetBundle", api, &BundleApi::GetBundle)
+      .Unary("AppendBundle", api, &BundleApi::AppendBundle)
+      .Unary("PublishJWTAuthority", api, &BundleApi::PublishJwtAuthority);
+  return service;
+}
+
+}  // namespace
+
+ServerServices::ServerServices(const ServerApis& apis, Front* front, bool admin_socket) {
+  services_.push_back(MakeAgent(apis.agent, front));
+  services_.push_back(MakeBundle(apis.bundle, front));
+  services_.push_back(MakeEntry(apis.entry, front));
+  services_.push_back(MakeSvid(apis.svid, front));
+  for (const char* name : {"spire.api.server.trustdomain.v1.TrustDomain",
+                           "spire.api.server.localauthority.v1.LocalAuthority"}) {
+    services_.push_back(std::make_unique<RpcService>(name, front));
+  }
+  if (!admin_socket) return;
+  for (const char* name :
+       {"spire.api.server.debug.v1.Debug", "spire.api.server.logger.v1.Logger"}) {
+    services_.push_back(std::make_unique<RpcService>(name, front));
+  }
+}
+
+ServerServices::~ServerServices() = default;
+
+std::vector<grpc::Service*> ServerServices::Borrow() const {
+  std::vector<grpc::Service*> borrowed;
+  for (const auto& service : services_) borrowed.push_back(service.get());
+  return borrowed;
+}
+
+}  // namespace writ

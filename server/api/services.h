@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ServerServices: all of SPIRE's server services, ready to be lent to one GrpcServer.
+// Lifetime: outlives that server.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <vector>
+
+#include "server/api/agent_api.h"
+#include "server/api/bundle_api.h"
+#include "server/api/entry_api.h"
+#include "server/api/front.h"
+#include "server/api/svid_api.h"
+
+namespace writ {
+
+struct ServerApis {
+  AgentApi* agent;  // all borrowed
+  BundleApi* bundle;
+  EntryApi* entry;
+  SvidApi* svid;
+};
+
+class ServerServices {
+ public:
+  // `admin_socket`: also the services that are not for TCP.
+  ServerServices(const ServerApis& apis, Front* front, bool admin_socket);
+  ~ServerServices();
+
+  std::vector<grpc::Service*> Borrow() const;
+
+ private:
+  std::vector<std::unique_ptr<grpc::Service>> services_;  // constant after construction
+};
+
+}  // namespace writ

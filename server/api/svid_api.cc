@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/api/svid_api.h"
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/crypto/csr.h"
+#include "server/api/convert.h"
+
+namespace writ {
+namespace {
+
+constexpr std::string_view kEmptyName("\x30\x00", 2);  // a DER Name without attributes
+constexpr int kAudiencesMax = 1000;
+
+Result<Duration> TtlFrom(int32_t seconds) {
+  if (seconds >= 0) return Duration(std::chrono::seconds(seconds));
+  return InvalidArgument("the TTL is " + std::to_string(seconds) +
+                         " seconds, expected 0 (the server's default) or more");
+}
+
+// A wildcard beside a name that it covers would make the shorter list a surprise.
+Status CheckWildcards(const std::vector<std::string>& names) {
+  std::set<std::string> all(names.begin(), names.end());
+  for (const std::string& name : names) {
+    if (name.front() == '*') continue;
+    size_t dot = name.find('.');
+    std::string wildcard = "*" + (dot == std::string::npos ? "" : name.substr(dot));
+    if (all.contains(wildcard)) {
+      return InvalidArgument(
+          "CSR DNS name contains a wildcard that covers another non-wildcard name: \"" + wildcard +
+          "\" covers \"" + name + "\"");
+    }
+  }
+  return OkStatus();
+}
+
+Result<std::vector<std::string>> AudienceFrom(
+    const google::protobuf::RepeatedPtrField<std::string>& list) {
+  if (list.size() > kAudiencesMax) {
+    return InvalidArgument("there are " + std::to_string(list.size()) +
+                           " audiences, expected at most " + std::to_string(kAudiencesMax));
+  }
+  std::vector<std::string> audience;
+  for (const std::string& value : list) {
+    if (!value.empty()) audience.push_back(value);
+  }
+  if (audience.empty()) return InvalidArgument("at least one audience is required");
+  return audience;
+}
+
+}  // namespace
+
+Result<svid_pb::MintX509SVIDResponse> SvidApi::MintX509Svid(
+    Call& call, const svid_pb::MintX509SVIDRequest& request) {
+  if (request.csr().empty()) return InvalidArgument("missing CSR");
+  Duration ttl = TRY(TtlFrom(request.ttl()));
+  Csr csr = TRY(ParseCsr(request.csr()), "malformed CSR");
+  if (csr.uri_sans.empty()) return InvalidArgument("CSR URI SAN is required");
+  if (csr.uri_sans.size() > 1) return InvalidArgument("only one URI SAN is expected");
+  SpiffeId id = TRY(SpiffeId::Parse(csr.uri_sans.front()), "CSR URI SAN is invalid");
+  TRY(CheckWorkloadId(td_, id), "CSR URI SAN is invalid");
+  if (csr.dns_sans.size() > kDnsNamesMax) {
+    return InvalidArgument("the CSR has " + std::to_string(csr.dns_sans.size()) +
+                           " DNS names, expected at most " + std::to_string(kDnsNamesMax));
+  }
+  for (const std::string& name : csr.dns_sans) {
+    TRY(ValidateDnsName(name), "CSR DNS name is invalid");
+  }
+  TRY(CheckWildcards(csr.dns_sans));
+
+  X509Request wanted{.id = std::move(id), .key = csr.key, .dns_names = csr.dns_sans, .ttl = ttl};
+  if (csr.subject_der != kEmptyName) wanted.subject_der = csr.subject_der;
+  std::vector<Result<IssuedX509>> issued =
+      issuer_->IssueX509(std::span(&wanted, 1), X509Purpose::kMint, call.caller.actor);
+  IssuedX509 svid = TRY(std::move(issued.front()), "failed to sign X509-SVID");
+  svid_pb::MintX509SVIDResponse response;
+  ToProto(svid, response.mutable_svid());
+  return response;
+}
+
+Result<svid_pb::MintJWTSVIDResponse> SvidApi::MintJwtSvid(
+    Call& call, const svid_pb::MintJWTSVIDRequest& request) {
+  JwtRequest wanted{
+      .id = TRY(WorkloadIdFrom(td_, IdOf(request)), "invalid SPIFFE ID"),
+      .audience = TRY(AudienceFrom(request.audience())),
+      .ttl = TRY(TtlFrom(request.ttl()))};
+  IssuedJwt svid = TRY(issuer_->IssueJwt(wanted, call.caller.actor), "failed to sign JWT-SVID");
+  svid_pb::MintJWTSVIDResponse response;
+  ToProto(svid, response.mutable_svid());
+  return response;
+}
+
+Result<X509Request> SvidApi::RequestFor(const SpiffeId& agent,
+                                        const svid_pb::NewX509SVIDParams& params, Time now) const {
+  if (params.entry_id().empty()) return InvalidArgument("missing entry ID");
+  if (params.csr().empty()) return InvalidArgument("missing CSR");
+  std::optional<Entry> entry = registry_->AuthorizedEntry(agent, params.entry_id(), now);
+  if (!entry) return NotFound("entry not found or not authorized");
+  Csr csr = TRY(ParseCsr(params.csr()), "malformed CSR");
+  return X509Request{.id = std::move(entry->spiffe_id),
+                     .key = std::move(csr.key),
+                     .dns_names = std::move(entry->dns_names),
+                     .ttl = std::chrono::seconds(entry->x509_ttl_seconds),
+                     .entry_id = std::move(entry->id)};
+}
+
+Result<svid_pb::BatchNewX509SVIDResponse> SvidApi::BatchNewX509Svid(
+    Call& call, const svid_pb::BatchNewX509SVIDRequest& request) {
+  if (request.params().empty()) return InvalidArgument("missing parameters");
+  if (request.params_size() > kSvidBatchMax) {
+    return ResourceExhausted("the batch has " + std::to_string(request.params_size()) +
+                             " items, expected at most " + std::to_string(kSvidBatchMax) +
+                             ": send several");
+  }
+  Time now = clock_->Now();
+  svid_pb::BatchNewX509SVIDResponse response;
+  std::vector<X509Request> wanted;
+  std::vector<int> places;
+  for (int i = 0; i < request.params_size(); ++i) {
+    auto* result = response.add_results();
+    Result<X509Request> one = RequestFor(call.Agent(), request.params(i), now);
+    if (!one.ok()) {
+      ToProto(one.status(), result->mutable_status());
+      continue;
+    }
+    wanted.push_back(std::move(*one));
+    places.push_back(i);
+  }
+  if (wanted.empty()) return response;
+  std::vector<Result<IssuedX509>> issued =
+      issuer_->IssueX509(wanted, X509Purpose::kWorkload, call.caller.actor);
+  CHECK(issued.size() == wanted.size());
+  for (size_t n = 0; n < issued.size(); ++n) {
+    auto* result = response.mutable_results(places[n]);
+    ToProto(issued[n].status().Annotate("failed to sign X509-SVID"), result->mutable_status());
+    if (issued[n].ok()) ToProto(*issued[n], result->mutable_svid());
+  }
+  return response;
+}
+
+Result<svid_pb::NewJWTSVIDResponse> SvidApi::NewJwtSvid(Call& call,
+                                                        const svid_pb::NewJWTSVIDRequest& request) {
+  std::optional<Entry> entry =
+      registry_->AuthorizedEntry(call.Agent(), request.entry_id(), clock_->Now());
+  if (!entry) return NotFound("entry not found or not authorized");
+  JwtRequest wanted{.id = entry->spiffe_id,
+                    .audience = TRY(AudienceFrom(request.audience())),
+                    .ttl = std::chrono::seconds(entry->jwt_ttl_seconds),
+                    .include_jti = entry->jwt_svid_include_jti,
+                    .entry_id = entry->id};
+  IssuedJwt svid = TRY(issuer_->IssueJwt(wanted, call.caller.actor), "failed to sign JWT-SVID");
+  svid_pb::NewJWTSVIDResponse response;
+  ToProto(svid, response.mutable_svid());
+  return response;
+}
+
+}  // namespace writ

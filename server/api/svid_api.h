@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SvidApi: what SPIRE's SVID service does: minting for operators, and SVIDs for an agent's entries.
+//
+// Threads: thread-safe. May block (the audit log).
+#pragma once
+
+#include "core/base/clock.h"
+#include "server/api/call.h"
+#include "server/entry/registry.h"
+#include "server/issue/issuer.h"
+#include "spire/api/server/svid/v1/svid.pb.h"
+
+namespace writ {
+
+namespace svid_pb = spire::api::server::svid::v1;
+
+// Each takes about a kilobyte of the answer.
+inline constexpr int kSvidBatchMax = 1000;
+
+class SvidApi {
+ public:
+  SvidApi(TrustDomain td, const Registry* registry, Issuer* issuer, Clock* clock)
+      : td_(std::move(td)), registry_(registry), issuer_(issuer), clock_(clock) {}
+
+  Result<svid_pb::MintX509SVIDResponse> MintX509Svid(Call& call,
+                                                     const svid_pb::MintX509SVIDRequest& request);
+  Result<svid_pb::MintJWTSVIDResponse> MintJwtSvid(Call& call,
+                                                   const svid_pb::MintJWTSVIDRequest& request);
+  Result<svid_pb::BatchNewX509SVIDResponse> BatchNewX509Svid(
+      Call& call, const svid_pb::BatchNewX509SVIDRequest& request);
+  Result<svid_pb::NewJWTSVIDResponse> NewJwtSvid(Call& call,
+                                                 const svid_pb::NewJWTSVIDRequest& request);
+
+ private:
+  Result<X509Request> RequestFor(const SpiffeId& agent, const svid_pb::NewX509SVIDParams& params,
+                                 Time now) const;
+
+  const TrustDomain td_;
+  const Registry* const registry_;  // all borrowed
+  Issuer* const issuer_;
+  Clock* const clock_;
+};
+
+}  // namespace writ
