@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/workload/workload_attestation.h"
+
+#include <string>
+#include <utility>
+
+namespace writ {
+namespace {
+
+std::string ProcessText(const Caller& caller) {
+  return "process " + std::to_string(caller.pid());
+}
+
+// For a debug line: what a registration entry's selectors are compared with.
+std::string SelectorTexts(const Selectors& selectors) {
+  std::string text;
+  for (const Selector& selector : selectors) {
+    if (!text.empty()) text += ' ';
+    text += selector.text();
+  }
+  return text;
+}
+
+}  // namespace
+
+WorkloadAttestation::WorkloadAttestation(std::vector<std::unique_ptr<WorkloadAttestor>> attestors,
+                                         Log* log)
+    : attestors_(std::move(attestors)), log_(log) {}
+
+Result<Selectors> WorkloadAttestation::Attest(const Caller& caller) const {
+  if (!caller.Alive()) return Unavailable(ProcessText(caller) + " is gone");
+  std::vector<Selector> found;
+  size_t failed = 0;
+  for (const auto& attestor : attestors_) {
+    Result<std::vector<Selector>> selectors = attestor->Attest(caller);
+    if (selectors.ok()) {
+      found.insert(found.end(), selectors->begin(), selectors->end());
+      continue;
+    }
+    ++failed;
+    log_->Warn("a workload attestor failed: its selectors are left out",
+               {{"attestor", attestor->name()},
+                {"pid", caller.pid()},
+                {"uid", caller.uid()},
+                {"reason", selectors.status()}});
+  }
+  if (failed == attestors_.size() && failed > 0) {
+    return Unavailable("workload attestation failed: no attestor could identify " +
+                       ProcessText(caller) + "; the agent's log says why");
+  }
+  if (!caller.Alive()) return Unavailable(ProcessText(caller) + " went while it was attested");
+  Selectors selectors(std::move(found));
+  if (log_->Enabled(LogLevel::kDebug)) {
+    log_->Debug("attested a workload", {{"pid", caller.pid()},
+                                        {"uid", caller.uid()},
+                                        {"selectors", SelectorTexts(selectors)}});
+  }
+  return selectors;
+}
+
+}  // namespace writ
