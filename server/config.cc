@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/config.h"
+
+#include <utility>
+
+#include "attestors/join_token/join_token.h"
+#include "core/base/bytes.h"
+#include "core/base/config_checks.h"
+
+namespace writ {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+
+// An authority is prepared at half of its life and its successor signs from five sixths on, so an
+// SVID that it signed last has a sixth of the authority's life to live.
+constexpr int kSvidLivesPerCa = 6;
+constexpr Duration kTtlMin = seconds(1);
+constexpr Duration kTtlMax = hours(24 * 365 * 20);
+constexpr size_t kAttributeBytesMax = 64;  // X.520's bound for names in a subject
+constexpr size_t kIssuerBytesMax = 2048;
+
+Status CheckText(std::string_view text, size_t bytes_max) {
+  if (text.size() > bytes_max) {
+    return InvalidArgument("must have at most " + std::to_string(bytes_max) + " bytes, and has " +
+                           std::to_string(text.size()));
+  }
+  for (char c : text) {
+    if (static_cast<uint8_t>(c) < ' ' || c == 0x7f) {
+      return InvalidArgument("must not hold control characters, and is `" + Printable(text) + "`");
+    }
+  }
+  return OkStatus();
+}
+
+Status CheckAttribute(std::string_view text) { return CheckText(text, kAttributeBytesMax); }
+Status CheckIssuer(std::string_view text) { return CheckText(text, kIssuerBytesMax); }
+
+Status CheckCountry(std::string_view text) {
+  auto capital = [](char c) { return c >= 'A' && c <= 'Z'; };
+  if (text.size() == 2 && capital(text[0]) && capital(text[1])) return OkStatus();
+  return InvalidArgument("must be a country's two capital letters, and is `" +
+                         Printable(text, 32) + "`");
+}
+
+ConfigSchema::Choices<KeyType> KeyTypes() {
+  ConfigSchema::Choices<KeyType> choices;
+  for (KeyType type :
+       {KeyType::kEcP256, KeyType::kEcP384, KeyType::kRsa2048, KeyType::kRsa4096}) {
+    choices.emplace_back(KeyTypeName(type), type);
+  }
+  return choices;
+}
+
+void DeclareListen(ConfigSchema& schema, ServerConfig::Listen* listen) {
+  schema.String("listen.address", &listen->address,
+                "Address of the gRPC listener for agents and remote administrators (mutual TLS).",
+                {.check = CheckListenAddress});
+  schema.String("listen.admin_socket", &listen->admin_socket,
+                "Unix socket for the `writ` command; whoever can open it administers the trust "
+                "domain. Mode 0660, in a directory of mode 0750 that the server makes.",
+                {.check = CheckSocketPath});
+  schema.String("listen.socket_group", &listen->socket_group,
+                "Group of the admin socket and its directory; empty means the server's own.");
+  schema.String("listen.http", &listen->http,
+                "Address of the HTTP listener for health and metrics; empty turns it off.",
+                {.check = EmptyOr(CheckListenAddress)});
+}
+
+void DeclareSubject(ConfigSchema& schema, const std::string& section, Subject* subject,
+                    const std::string& whose) {
+  schema.String(section + ".country", &subject->country, "Country in the subject of " + whose + ".",
+                {.check = EmptyOr(CheckCountry)});
+  schema.String(section + ".organization", &subject->organization,
+                "Organization in the subject of " + whose + ".", {.check = CheckAttribute});
+  schema.String(section + ".organizational_unit", &subject->organizational_unit,
+                "Organizational unit in the subject of " + whose + ".", {.check = CheckAttribute});
+}
+
+void DeclareCredentials(ConfigSchema& schema, ServerConfig* config) {
+  const DurationRange ttl{.min = kTtlMin, .max = kTtlMax};
+  schema.Period("ca.ttl", &config->ca.ttl,
+                "Life of each signing authority, X.509 and JWT. Six times the longest SVID, or "
+                "more, so that none is cut short.",
+                ttl);
+  schema.Enum<KeyType>("ca.key_type", &config->ca.key_type, KeyTypes(),
+                       "Key type of X.509 authorities.");
+  schema.Enum<KeyType>("ca.jwt_key_type", &config->ca.jwt_key_type, KeyTypes(),
+                       "Key type of JWT authorities.");
+  DeclareSubject(schema, "ca.subject", &config->ca.subject, "CA certificates");
+  schema.String("ca.subject.common_name", &config->ca.subject.common_name,
+                "Common name in the subject of CA certificates.", {.check = CheckAttribute});
+
+  schema.Period("svid.x509_ttl", &config->svid.x509_ttl,
+                "Life of X.509-SVIDs whose entry sets none.", ttl);
+  schema.Period("svid.jwt_ttl", &config->svid.jwt_ttl,
+                "Life of JWT-SVIDs whose entry sets none.", ttl);
+  schema.Period("svid.agent_ttl", &config->svid.agent_ttl,
+                "Life of agents' own SVIDs; when not set, that of `svid.x509_ttl`. An agent that "
+                "is away for longer has to attest again.",
+                ttl);
+  schema.String("svid.jwt_issuer", &config->svid.jwt_issuer,
+                "The `iss` claim of JWT-SVIDs; empty leaves the claim out.",
+                {.check = CheckIssuer});
+  DeclareSubject(schema, "svid.subject", &config->svid.subject, "X.509-SVIDs");
+}
+
+void Declare(ConfigSchema& schema, ServerConfig* config) {
+  schema.Parsed<TrustDomain>("trust_domain", &config->trust_domain, "trust domain name",
+                             TrustDomain::Parse,
+                             "The trust domain that this server is the authority of. It is part "
+                             "of every identity: choose it once.");
+  schema.String("data_dir", &config->data_dir,
+                "Directory of all that the server keeps: store, keys and audit log.",
+                {.check = CheckAbsolutePath});
+  DeclareListen(schema, &config->listen);
+  DeclareCredentials(schema, config);
+  schema.OnlyKind("datastore", "sqlite", "Where entries, agents and authorities are stored.");
+  schema.String("datastore.sqlite.path", &config->sqlite_path,
+                "The SQLite database; when not set, `writ.db` in `data_dir`.",
+                {.check = CheckAbsolutePath});
+  schema.Kind<KeyManagerKind>(
+      "key_manager", &config->key_manager,
+      {{"disk", KeyManagerKind::kDisk}, {"memory", KeyManagerKind::kMemory}},
+      "Where the signing keys live. In memory, a restart makes new authorities.");
+  schema.Kinds("node_attestors", &config->node_attestors, {std::string(kJoinTokenType)},
+               "The ways in which a node may prove itself. `join_token` has no settings.");
+  schema.String("audit.path", &config->audit_path,
+                "The audit log, JSON lines; when not set, `audit.jsonl` in `data_dir`.",
+                {.check = CheckAbsolutePath});
+  DeclareLogSettings(schema, &config->log);
+}
+
+// What follows from other settings when it is not set itself.
+void Complete(ServerConfig* config) {
+  if (config->svid.agent_ttl == Duration::zero()) config->svid.agent_ttl = config->svid.x509_ttl;
+  if (config->sqlite_path.empty()) config->sqlite_path = config->data_dir + "/writ.db";
+  if (config->audit_path.empty()) config->audit_path = config->data_dir + "/audit.jsonl";
+}
+
+Status CheckRelations(const ConfigSchema& schema, const ServerConfig& config) {
+  if (config.sqlite_path == config.audit_path) {
+    return schema.Complain("audit.path", "must not be the same file as `datastore.sqlite.path`");
+  }
+  const Subject& subject = config.svid.subject;
+  if (subject.country.empty() && subject.organization.empty() &&
+      subject.organizational_unit.empty()) {
+    return schema.Complain("svid.subject.organization",
+                           "and the other attributes of the subject must not all be empty");
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<ServerConfig> LoadServerConfig(const std::vector<std::string>& arguments,
+                                      const Environment& environment) {
+  ServerConfig config;
+  ConfigSchema schema("writ-server");
+  Declare(schema, &config);
+  TRY(schema.Load(arguments, environment));
+  Complete(&config);
+  TRY(CheckRelations(schema, config));
+  return config;
+}
+
+std::vector<std::string> Warnings(const ServerConfig& config) {
+  std::vector<std::string> warnings;
+  const std::pair<const char*, Duration> ttls[] = {{"svid.x509_ttl", config.svid.x509_ttl},
+                                                   {"svid.jwt_ttl", config.svid.jwt_ttl},
+                                                   {"svid.agent_ttl", config.svid.agent_ttl}};
+  for (const auto& [name, ttl] : ttls) {
+    if (ttl * kSvidLivesPerCa <= config.ca.ttl) continue;
+    warnings.push_back(std::string(name) + " of " + FormatDuration(ttl) +
+                       " is more than a sixth of the ca.ttl of " + FormatDuration(config.ca.ttl) +
+                       ", so some SVIDs will be cut short; set ca.ttl to at least " +
+                       FormatDuration(ttl * kSvidLivesPerCa));
+  }
+  if (config.key_manager == KeyManagerKind::kMemory) {
+    warnings.push_back("key_manager is memory: each restart makes new signing authorities");
+  }
+  if (config.node_attestors.empty()) {
+    warnings.push_back("node_attestors is empty: no agent can attest");
+  }
+  return warnings;
+}
+
+std::string ServerFlagHelp() {
+  ServerConfig config;
+  ConfigSchema schema("writ-server");
+  Declare(schema, &config);
+  return schema.FlagHelp();
+}
+
+std::string ServerReference() {
+  ServerConfig config;
+  ConfigSchema schema("writ-server");
+  Declare(schema, &config);
+  return schema.Reference();
+}
+
+}  // namespace writ

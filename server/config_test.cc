@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/config.h"
+
+#include <gtest/gtest.h>
+
+#include "core/base/file.h"
+#include "test/support/config_example.h"
+#include "test/support/golden.h"
+#include "test/support/paths.h"
+
+namespace writ {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+
+const std::vector<std::string> kLeast = {"--trust-domain", "example.org"};
+
+std::string ErrorOf(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), kLeast.begin(), kLeast.end());
+  Result<ServerConfig> config = LoadServerConfig(arguments, {});
+  return config.ok() ? "accepted" : config.status().message();
+}
+
+TEST(ServerConfigTest, ATrustDomainIsEnough) {
+  Result<ServerConfig> config = LoadServerConfig(kLeast, {});
+  ASSERT_TRUE(config.ok()) << config.status().ToString();
+  EXPECT_EQ(config->trust_domain->name(), "example.org");
+  EXPECT_EQ(config->listen.address, "0.0.0.0:8081");
+  EXPECT_EQ(config->listen.admin_socket, "/run/writ/server/admin.sock");
+  EXPECT_EQ(config->ca.ttl, hours(24));
+  EXPECT_EQ(config->ca.subject.organization, "Writ");
+  EXPECT_EQ(config->svid.agent_ttl, hours(1));
+  EXPECT_EQ(config->sqlite_path, "/var/lib/writ/server/writ.db");
+  EXPECT_EQ(config->audit_path, "/var/lib/writ/server/audit.jsonl");
+  EXPECT_EQ(config->key_manager, KeyManagerKind::kDisk);
+  EXPECT_EQ(config->node_attestors, std::vector<std::string>{"join_token"});
+  EXPECT_TRUE(Warnings(*config).empty());
+}
+
+TEST(ServerConfigTest, WhatFollowsFromOtherSettingsFollowsThem) {
+  Result<ServerConfig> config = LoadServerConfig(
+      {"--trust-domain=example.org", "--data-dir=/d", "--svid-x509-ttl=2h"}, {});
+  ASSERT_TRUE(config.ok());
+  EXPECT_EQ(config->svid.agent_ttl, hours(2));
+  EXPECT_EQ(config->sqlite_path, "/d/writ.db");
+  EXPECT_EQ(config->audit_path, "/d/audit.jsonl");
+}
+
+TEST(ServerConfigTest, TheTrustDomainIsRequiredAndChecked) {
+  EXPECT_EQ(LoadServerConfig({}, {}).status().message(),
+            "writ-server: `trust_domain` is required; set it in the file, as WRIT_TRUST_DOMAIN or "
+            "with --trust-domain");
+  Status status = LoadServerConfig({}, {{"WRIT_TRUST_DOMAIN", "Example.org"}}).status();
+  EXPECT_TRUE(status.message().starts_with("WRIT_TRUST_DOMAIN: `trust_domain`: "))
+      << status.ToString();
+}
+
+TEST(ServerConfigTest, BadValuesAreRefused) {
+  for (const char* flag :
+       {"--data-dir=relative", "--listen-address=8081", "--listen-address=", "--listen-http=x",
+        "--listen-admin-socket=admin.sock", "--ca-ttl=0", "--ca-ttl=200000h",
+        "--svid-jwt-ttl=999ms", "--ca-key-type=ed25519", "--ca-jwt-key-type=rsa-1024", "--ca-subject-country=usa",
+        "--ca-subject-country=us", "--datastore=postgres", "--key-manager=tpm",
+        "--node-attestors=x509pop", "--log-level=trace", "--svid-subject-organization=",
+        "--audit-path=/var/lib/writ/server/writ.db", "--rate-limit-signing=0"}) {
+    EXPECT_NE(ErrorOf({flag}), "accepted") << flag;
+  }
+  EXPECT_NE(ErrorOf({"--listen-admin-socket=/" + std::string(107, 's')}), "accepted");
+  EXPECT_NE(ErrorOf({"--ca-subject-organization=" + std::string(65, 'o')}), "accepted");
+  EXPECT_EQ(ErrorOf({"--listen-http=", "--listen-address=[::]:0", "--key-manager=memory"}),
+            "accepted");
+}
+
+TEST(ServerConfigTest, WarnsOfSvidsThatWouldBeCutShort) {
+  Result<ServerConfig> config = LoadServerConfig(
+      {"--trust-domain=example.org", "--ca-ttl=5h", "--svid-jwt-ttl=50m", "--svid-agent-ttl=3h"},
+      {});
+  ASSERT_TRUE(config.ok());
+  EXPECT_EQ(Warnings(*config),
+            (std::vector<std::string>{
+                "svid.x509_ttl of 1h is more than a sixth of the ca.ttl of 5h, so some SVIDs will "
+                "be cut short; set ca.ttl to at least 6h",
+                "svid.agent_ttl of 3h is more than a sixth of the ca.ttl of 5h, so some SVIDs will "
+                "be cut short; set ca.ttl to at least 18h"}));
+}
+
+TEST(ServerConfigTest, WarnsOfKeysInMemoryAndOfNoAttestor) {
+  Result<ServerConfig> config =
+      LoadServerConfig({"--trust-domain=a", "--key-manager=memory", "--node-attestors="}, {});
+  ASSERT_TRUE(config.ok()) << config.status().ToString();
+  EXPECT_EQ(Warnings(*config).size(), 2u);
+}
+
+TEST(ServerConfigTest, TheExampleLoadsAndShowsEverySettingWithItsDefault) {
+  ASSERT_TRUE(LoadServerConfig({"--config", SourcePath("conf/server.yaml")}, {}).ok());
+  TempDir dir;
+  std::string text = UncommentedExample("conf/server.yaml");
+  ExpectExampleIsComplete(text, ServerReference());
+  ASSERT_TRUE(WriteFileAtomic(dir / "server.yaml", text, 0600).ok());
+  Result<ServerConfig> config = LoadServerConfig({"--config", dir / "server.yaml"}, {});
+  ASSERT_TRUE(config.ok()) << config.status().ToString();
+  EXPECT_EQ(config->svid.agent_ttl, hours(1));
+  EXPECT_EQ(config->svid.jwt_ttl, minutes(5));
+  EXPECT_EQ(config->sqlite_path, LoadServerConfig(kLeast, {})->sqlite_path);
+  EXPECT_EQ(config->audit_path, LoadServerConfig(kLeast, {})->audit_path);
+}
+
+TEST(ServerConfigTest, ReferenceAndHelpAreCurrent) {
+  ExpectGoldenSection("docs/configuration.md", "writ-server", "\n" + ServerReference() + "\n");
+  ExpectGolden("test/golden/writ-server-flags.txt", ServerFlagHelp());
+}
+
+}  // namespace
+}  // namespace writ
