@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <iterator>
@@ -24,14 +25,29 @@ StopSignal::StopSignal() {
   sigemptyset(&waited);
   for (int signal : {SIGTERM, SIGINT}) sigaddset(&waited, signal);
   signals_ = Fd(signalfd(-1, &waited, SFD_CLOEXEC));
+  sigset_t hangup;
+  sigemptyset(&hangup);
+  sigaddset(&hangup, SIGHUP);
+  hangups_ = Fd(signalfd(-1, &hangup, SFD_CLOEXEC));
   stopped_ = Fd(eventfd(0, EFD_CLOEXEC));
-  CHECK(signals_.valid() && stopped_.valid());
+  CHECK(signals_.valid() && hangups_.valid() && stopped_.valid());
 }
 
 void StopSignal::Wait() {
   pollfd events[] = {{.fd = signals_.get(), .events = POLLIN},
                      {.fd = stopped_.get(), .events = POLLIN}};
   while (poll(events, std::size(events), -1) < 0) CHECK(errno == EINTR);
+}
+
+bool StopSignal::WaitForReload() {
+  pollfd events[] = {{.fd = signals_.get(), .events = POLLIN},
+                     {.fd = stopped_.get(), .events = POLLIN},
+                     {.fd = hangups_.get(), .events = POLLIN}};
+  while (poll(events, std::size(events), -1) < 0) CHECK(errno == EINTR);
+  if ((events[0].revents | events[1].revents) != 0) return false;
+  signalfd_siginfo taken;
+  CHECK(read(hangups_.get(), &taken, sizeof(taken)) == sizeof(taken));
+  return true;
 }
 
 void StopSignal::Stop() { CHECK(eventfd_write(stopped_.get(), 1) == 0); }

@@ -9,16 +9,19 @@
 namespace writ {
 
 // Made before the first thread: blocks SIGTERM, SIGINT, SIGHUP and SIGPIPE in the calling thread and
-// in all that it starts. Threads: Stop() by any, Wait() by one.
+// in all that it starts. Threads: Stop() by any, the waits by one.
 class StopSignal {
  public:
   StopSignal();
   // Returns at SIGTERM, SIGINT or Stop(); at once when one came before.
   void Wait();
+  // The same, and true at SIGHUP: something is to be read or opened anew, then to be waited again.
+  bool WaitForReload();
   void Stop();
 
  private:
   Fd signals_;  // a signalfd; constant after construction
+  Fd hangups_;  // a signalfd of SIGHUP alone; constant after construction
   Fd stopped_;  // an eventfd; constant after construction
 };
 

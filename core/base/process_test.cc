@@ -38,6 +38,17 @@ TEST(ProcessTest, TerminationIsWaitedForNotSuffered) {
   }
 }
 
+TEST(ProcessTest, HangupsAreToldApartFromTheEnd) {
+  EXPECT_EQ(InChild([] {
+              StopSignal stop;
+              kill(getpid(), SIGHUP);
+              if (!stop.WaitForReload()) return 1;
+              kill(getpid(), SIGTERM);
+              return stop.WaitForReload() ? 2 : 7;
+            }),
+            7);
+}
+
 TEST(ProcessTest, AThreadMayStopTheProcess) {
   EXPECT_EQ(InChild([] {
               StopSignal stop;

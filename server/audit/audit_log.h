@@ -31,6 +31,9 @@ class AuditLog {
   virtual ~AuditLog() = default;
   virtual Status Append(std::span<const AuditEvent> events) = 0;
   Status Append(const AuditEvent& event) { return Append(std::span(&event, 1)); }
+  // Goes on in a new file where the old one was moved away (log rotation, SIGHUP). A failure leaves
+  // the file in use as it is.
+  virtual Status Reopen() = 0;
 };
 
 // JSON lines in `path` (0600), appended; a torn last line of a crash is cut off at opening.
