@@ -4,6 +4,9 @@
 // event is durable; concurrent events share one fsync (group commit). Nothing leaves the server
 // before its event is here. No secret is ever an event's field.
 //
+// When an event cannot be written Append() is Unavailable and leaves nothing of it behind; each later
+// Append() tries to make the file good first.
+//
 // Threads: thread-safe.
 #pragma once
 
@@ -23,7 +26,8 @@ struct AuditEvent {
   std::string outcome;  // "ok", or the status code's name
   std::string actor;    // SPIFFE ID, "unix:uid:0" on the admin socket, or "server"
   std::string subject;  // what it was done to: SPIFFE ID, entry ID ...
-  Json::Object details; // e.g. serial, not_after, entry_id, audience, authority_id
+  Json::Object details; // e.g. serial, not_after, entry_id, audience, authority_id; its members
+                        // stand beside those above and have other names than theirs
 };
 
 class AuditLog {
@@ -35,6 +39,9 @@ class AuditLog {
   // the file in use as it is.
   virtual Status Reopen() = 0;
 };
+
+// A line over this has "details_omitted" in place of its details.
+inline constexpr size_t kAuditLineBytesMax = 64 << 10;
 
 // JSON lines in `path` (0600), appended; a torn last line of a crash is cut off at opening.
 Result<std::unique_ptr<AuditLog>> OpenFileAuditLog(const std::string& path, Clock* clock);
