@@ -112,13 +112,14 @@ class [[nodiscard]] Result {
     CHECK(ok());
     return *value_;
   }
-  T&& value() && {
+  // By value, so that `for (auto& x : Get().value())` does not dangle.
+  T value() && {
     CHECK(ok());
     return std::move(*value_);
   }
   const T& operator*() const& { return value(); }
   T& operator*() & { return value(); }
-  T&& operator*() && { return std::move(*this).value(); }
+  T operator*() && { return std::move(*this).value(); }
   const T* operator->() const { return &value(); }
   T* operator->() { return &value(); }
 
