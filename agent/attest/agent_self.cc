@@ -62,6 +62,7 @@ Time AgentSelf::DueAt() const { return renew_at_; }
 
 Outcome AgentSelf::Step(ServerApi& server) {
   if (Status loaded = Load(); !loaded.ok()) return Retry(loaded);
+  if (Outcome outcome = Bootstrap(server); !outcome.ok()) return outcome;
   if (Status saved = SaveUnsaved(server); !saved.ok()) {
     if (must_attest_ || !Tls()) return Retry(saved);
     options_.log->Warn("The agent's new SVID is not in use yet", {{"error", saved}});
@@ -163,7 +164,6 @@ Result<AgentSelf::NewKey> AgentSelf::MakeKey() {
 }
 
 Outcome AgentSelf::Attest(ServerApi& server) {
-  if (Outcome outcome = Bootstrap(server); !outcome.ok()) return outcome;
   // The newest bundle first: what is issued next must verify against it, and between the server's
   // answer and our disk nothing else may stand.
   Result<Bundle> bundle = server.FetchBundle(true);
