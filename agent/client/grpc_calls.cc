@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/client/grpc_calls.h"
 
+#include "core/net/grpc_server.h"
 #include "google/rpc/status.pb.h"
 #include "spire/api/types/status.pb.h"
 
 namespace writ {
 
-Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return OkStatus();
-  bool known = status.error_code() > 0 && status.error_code() <= grpc::UNAUTHENTICATED;
-  Status ours(known ? static_cast<Code>(status.error_code()) : Code::kUnknown,
-              status.error_message());
+Status FromServer(const grpc::Status& status) {
+  Status ours = FromGrpc(status);
   google::rpc::Status rich;
   if (status.error_details().empty() || !rich.ParseFromString(status.error_details())) return ours;
   for (const auto& detail : rich.details()) {

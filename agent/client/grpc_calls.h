@@ -20,8 +20,8 @@ namespace writ {
 
 inline constexpr Duration kCallTimeout = std::chrono::seconds(30);
 
-// Our Status of gRPC's, with the reason of PermissionDeniedDetails when there are any.
-Status FromGrpc(const grpc::Status& status);
+// Our Status of the server's, with the reason of PermissionDeniedDetails when there are any.
+Status FromServer(const grpc::Status& status);
 
 class GrpcCalls {
  public:

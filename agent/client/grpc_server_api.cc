@@ -84,7 +84,7 @@ Result<T> Conclude(Result<T> result, Stream& stream, grpc::ClientContext& contex
   }
   grpc::Status status = stream.Finish();
   if (result.ok() || result.code() != Code::kUnavailable || status.ok()) return result;
-  return FromGrpc(status);
+  return FromServer(status);
 }
 
 class GrpcServerApi final : public ServerApi {
@@ -142,7 +142,7 @@ Result<Bundle> GrpcServerApi::FetchBundle(bool anonymous) {
   spire::api::types::Bundle answer;
   TRY((anonymous ? anonymous_ : agent_)
           ->Run([&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
-            return FromGrpc(bundlev1::Bundle::NewStub(channel)->GetBundle(
+            return FromServer(bundlev1::Bundle::NewStub(channel)->GetBundle(
                 &context, bundlev1::GetBundleRequest(), &answer));
           }),
       "fetch the bundle");
@@ -157,7 +157,7 @@ Result<CertificateChain> GrpcServerApi::Renew(const std::string& csr_der) {
   agentv1::RenewAgentResponse answer;
   TRY(agent_->Run([&](const std::shared_ptr<grpc::Channel>& channel,
                       grpc::ClientContext& context) {
-    return FromGrpc(agentv1::Agent::NewStub(channel)->RenewAgent(&context, request, &answer));
+    return FromServer(agentv1::Agent::NewStub(channel)->RenewAgent(&context, request, &answer));
   }),
       "renew the agent's SVID");
   Result<CertificateChain> chain = ChainFromProto(answer.svid());
@@ -171,7 +171,7 @@ Status GrpcServerApi::PostStatus(const std::string& agent_version) {
   return agent_
       ->Run([&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
         agentv1::PostStatusResponse answer;
-        return FromGrpc(agentv1::Agent::NewStub(channel)->PostStatus(&context, request, &answer));
+        return FromServer(agentv1::Agent::NewStub(channel)->PostStatus(&context, request, &answer));
       })
       .Annotate("post the agent's status");
 }
@@ -202,7 +202,7 @@ Result<std::vector<Result<CertificateChain>>> GrpcServerApi::NewX509Svids(
   svidv1::BatchNewX509SVIDResponse answer;
   TRY(agent_->Run([&](const std::shared_ptr<grpc::Channel>& channel,
                       grpc::ClientContext& context) {
-    return FromGrpc(svidv1::SVID::NewStub(channel)->BatchNewX509SVID(&context, batch, &answer));
+    return FromServer(svidv1::SVID::NewStub(channel)->BatchNewX509SVID(&context, batch, &answer));
   }),
       "fetch X.509-SVIDs");
   if (static_cast<size_t>(answer.results_size()) != requests.size()) {
@@ -229,7 +229,7 @@ Result<IssuedJwt> GrpcServerApi::NewJwtSvid(const Entry& entry,
   request.mutable_audience()->Assign(audience.begin(), audience.end());
   svidv1::NewJWTSVIDResponse answer;
   auto call = [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
-    return FromGrpc(svidv1::SVID::NewStub(channel)->NewJWTSVID(&context, request, &answer));
+    return FromServer(svidv1::SVID::NewStub(channel)->NewJWTSVID(&context, request, &answer));
   };
   TRY(agent_->Run(std::min(deadline, options_.clock->Monotonic() + kCallTimeout), call),
       "fetch a JWT-SVID");
