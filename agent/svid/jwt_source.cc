@@ -55,8 +55,13 @@ class ServerJwtSource final : public JwtSource {
 
 Result<HeldJwt> ServerJwtSource::Call(const Entry& entry, const std::vector<std::string>& audience,
                                       MonoTime deadline) {
-  IssuedJwt jwt = TRY(server_->NewJwtSvid(entry, audience, deadline));
-  return HeldJwt{std::move(jwt.token), jwt.issued_at, jwt.expires_at};
+  Result<IssuedJwt> jwt = server_->NewJwtSvid(entry, audience, deadline);
+  // A denial is about this agent, which the loop sees to; the workload is to come back later.
+  if (jwt.code() == Code::kPermissionDenied || jwt.code() == Code::kUnauthenticated) {
+    return Unavailable(jwt.status().message()).Annotate("the server does not take this agent");
+  }
+  TRY(jwt);
+  return HeldJwt{std::move(jwt->token), jwt->issued_at, jwt->expires_at};
 }
 
 Result<HeldJwt> ServerJwtSource::Fetch(const Entry& entry, std::vector<std::string> audience,
@@ -74,7 +79,7 @@ Result<HeldJwt> ServerJwtSource::Fetch(const Entry& entry, std::vector<std::stri
   Result<HeldJwt> fresh = Refresh(entry, audience, deadline);
   if (fresh.ok() || !fallback || clock_->Now() >= held->expires_at) return fresh;
   // The server's word that the entry is no longer this agent's outweighs what is held.
-  if (fresh.code() == Code::kNotFound || fresh.code() == Code::kPermissionDenied) return fresh;
+  if (fresh.code() == Code::kNotFound) return fresh;
   log_->Warn("A JWT-SVID was not refreshed; the one at hand is given out until its end",
              {{"spiffe_id", entry.spiffe_id.text()}, {"error", fresh.status()}});
   return *held;

@@ -23,6 +23,7 @@ namespace writ {
 class JwtSource {
  public:
   virtual ~JwtSource() = default;
+  // NotFound: the server says that the entry is not this agent's (any more).
   virtual Result<HeldJwt> Fetch(const Entry& entry, std::vector<std::string> audience,
                                 MonoTime deadline) = 0;
 };
