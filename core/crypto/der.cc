@@ -50,6 +50,17 @@ std::optional<Time> TimeOf(int year, std::string_view mmddhhmmss) {
 
 }  // namespace
 
+bool IsOidContent(std::string_view content) {
+  if (content.empty() || (static_cast<uint8_t>(content.back()) & 0x80) != 0) return false;
+  // Each arc is minimal: none begins with 0x80.
+  bool arc_begins = true;
+  for (char c : content) {
+    if (arc_begins && c == '\x80') return false;
+    arc_begins = (static_cast<uint8_t>(c) & 0x80) == 0;
+  }
+  return true;
+}
+
 Status DerReader::Fail(std::string_view what) const {
   return InvalidArgument("DER: " + std::string(what) + " at offset " +
                          std::to_string(rest_.data() - start_));
@@ -129,15 +140,7 @@ Result<int> DerReader::ReadSmallInteger() {
 Result<std::string_view> DerReader::ReadOid() {
   DerReader before = *this;
   std::string_view content = TRY(Read(der::kOid)).content;
-  if (content.empty() || (static_cast<uint8_t>(content.back()) & 0x80) != 0) {
-    return before.Fail("a broken OBJECT IDENTIFIER");
-  }
-  // Each arc is minimal: none begins with 0x80.
-  bool arc_begins = true;
-  for (char c : content) {
-    if (arc_begins && c == '\x80') return before.Fail("a broken OBJECT IDENTIFIER");
-    arc_begins = (static_cast<uint8_t>(c) & 0x80) == 0;
-  }
+  if (!IsOidContent(content)) return before.Fail("a broken OBJECT IDENTIFIER");
   return content;
 }
 

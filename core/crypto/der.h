@@ -47,6 +47,9 @@ struct DerElement {
   std::string_view whole;  // tag, length and content
 };
 
+// Whether bytes are the content of an OBJECT IDENTIFIER, each arc minimal.
+bool IsOidContent(std::string_view content);
+
 class DerReader {
  public:
   explicit DerReader(std::string_view bytes) : rest_(bytes), start_(bytes.data()) {}

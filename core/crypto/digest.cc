@@ -16,7 +16,7 @@ std::string DigestOf(const EVP_MD* algorithm, std::string_view bytes) {
 
 }  // namespace
 
-// Fetching costs more than a short digest, so each algorithm is fetched once for the process's life.
+// Fetching costs more than a short digest: each algorithm is fetched once in the process's life.
 const DigestAlgorithms& FetchedDigests() {
   static const DigestAlgorithms* fetched = [] {
     static DigestAlgorithms algorithms{EVP_MD_fetch(nullptr, "SHA1", nullptr),

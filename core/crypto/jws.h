@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JWS compact serialization (RFC 7515) with the algorithms that JWT-SVID section 2.1 lists: RS256/384/512,
-// ES256/384/512, PS256/384/512. No other `alg` exists here: not `none`, not HMAC, not EdDSA.
+// JWS compact serialization (RFC 7515) with the algorithms that JWT-SVID section 2.1 lists:
+// RS256/384/512, ES256/384/512, PS256/384/512. No other `alg` exists here: not `none`, not HMAC,
+// not EdDSA.
 //
 // Trust: ParseJws takes hostile text. Threads: free functions.
 #pragma once

@@ -25,7 +25,7 @@ typedef struct x509_st X509;
 
 namespace writ {
 
-// A serial number, 1 to 2^128-1.
+// A serial number. Ours are 1 to 2^128-1; those of others have up to 20 bytes and may be zero.
 class Serial {
  public:
   static Serial Generate(Random& random);
@@ -49,6 +49,9 @@ struct Subject {
   std::string serial_number;
   friend bool operator==(const Subject&, const Subject&) = default;
 };
+
+// A DER Name with its common name replaced, or added at the end; an empty one removes it.
+Result<std::string> WithCommonName(std::string_view name_der, std::string_view common_name);
 
 struct CertificateTemplate {
   Serial serial;
@@ -79,9 +82,15 @@ Result<std::string> SignCertificate(const CertificateTemplate& cert, const Publi
                                     const Issuer509& issuer);
 Result<std::string> SignSelfSigned(const CertificateTemplate& cert, Signer& signer);
 
+inline constexpr size_t kCertificateBytesMax = 64 << 10;
+inline constexpr size_t kCertificatesMax = 1000;  // of one text or one run of DER
+inline constexpr int kChainLengthMax = 10;        // from a leaf to its root
+
 class Certificate {
  public:
   static Result<Certificate> FromDer(std::string_view der);  // refuses trailing bytes
+  // What OpenSSL has parsed already (a TLS peer's); shares the object.
+  static Result<Certificate> FromX509(X509* x509);
   // One or more concatenated DER certificates.
   static Result<std::vector<Certificate>> ChainFromDer(std::string_view der);
   // Every CERTIFICATE block of a PEM text; InvalidArgument when there is none or another block.
@@ -108,7 +117,9 @@ class Certificate {
   bool self_signed() const;  // names equal and the signature verifies with its own key
   std::string ToPem() const;
 
-  X509* x509() const;  // borrowed; for core/crypto and core/net
+  // Borrowed; for core/crypto and core/net. Made at the first call, because most certificates never
+  // need it; null pointer when OpenSSL refuses what our reader took.
+  X509* x509() const;
   friend bool operator==(const Certificate& a, const Certificate& b) { return a.der() == b.der(); }
 
  private:
@@ -119,7 +130,8 @@ class Certificate {
 
 // Path validation of RFC 5280 section 6 by OpenSSL against `roots`, at `now`, with the leaf first.
 // Roots need not be self-signed (partial chains end at any of them). Key usages and SPIFFE rules
-// are the caller's (core/spiffe/svid.h). The verified path, leaf first, root last.
+// are the caller's (core/spiffe/svid.h). The verified path, leaf first, root last. PermissionDenied
+// says which certificate failed and why.
 Result<std::vector<Certificate>> VerifyChain(std::span<const Certificate> chain,
                                              std::span<const Certificate> roots, Time now);
 
