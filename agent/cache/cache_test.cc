@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cache/cache.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "test/fake/fake_clock.h"
+
+namespace writ {
+namespace {
+
+using State = WorkloadUpdate::State;
+
+Selector Uid(int uid) { return Selector{"unix", "uid:" + std::to_string(uid)}; }
+
+Entry MakeEntry(const std::string& id, Selectors selectors) {
+  return Entry{.id = id,
+               .spiffe_id = *SpiffeId::Parse("spiffe://example.org/" + id),
+               .parent_id = *SpiffeId::Parse("spiffe://example.org/spire/agent/x"),
+               .selectors = std::move(selectors),
+               .created_at = 1};
+}
+
+std::shared_ptr<const HeldX509> MakeX509(const std::string& name, Time not_after = Time::max()) {
+  auto held = std::make_shared<HeldX509>();
+  held->chain_der = name;
+  held->key_pkcs8 = Secret(std::string("key"));
+  held->not_after = not_after;
+  return held;
+}
+
+std::shared_ptr<const Bundle> MakeBundle(const std::vector<PublicKey>& keys) {
+  auto bundle = std::make_shared<Bundle>(Bundle{.trust_domain = *TrustDomain::Parse("example.org")});
+  for (size_t i = 0; i < keys.size(); ++i) {
+    bundle->jwt.push_back(JwtAuthority{.key_id = "k" + std::to_string(i), .key = keys[i]});
+  }
+  return bundle;
+}
+
+class CacheTest : public testing::Test {
+ protected:
+  // Puts an entry with its SVID.
+  void PutReady(Entry entry) {
+    CacheChange change;
+    change.x509[entry.id] = MakeX509("svid of " + entry.id);
+    change.put.push_back(std::move(entry));
+    cache_->Apply(std::move(change));
+  }
+  void Remove(std::vector<std::string> ids) {
+    CacheChange change;
+    change.removed = std::move(ids);
+    cache_->Apply(std::move(change));
+  }
+  std::unique_ptr<Subscription> Subscribe(Selectors selectors) {
+    return cache_->Subscribe(std::move(selectors), [this] { ++notified_; });
+  }
+
+  FakeClock clock_;
+  std::shared_ptr<Cache> cache_ = Cache::Make(&clock_, 3);
+  int notified_ = 0;
+};
+
+TEST_F(CacheTest, SaysNotSyncedUntilTheFirstApply) {
+  auto sub = Subscribe({Uid(1)});
+  EXPECT_EQ(notified_, 1);
+  EXPECT_EQ(sub->Take()->state, State::kNotSynced);
+  EXPECT_EQ(sub->Take(), nullptr);
+  cache_->Apply({});
+  EXPECT_EQ(notified_, 2);
+  EXPECT_EQ(sub->Take()->state, State::kNoIdentity);
+}
+
+TEST_F(CacheTest, MatchesEntriesWhoseSelectorsAreASubset) {
+  PutReady(MakeEntry("a", {Uid(1)}));
+  PutReady(MakeEntry("b", {Uid(1), Uid(2)}));
+  PutReady(MakeEntry("c", {Uid(3)}));
+  PutReady(MakeEntry("none", {}));
+  auto update = cache_->Lookup({Uid(1), Uid(2), Uid(9)});
+  ASSERT_EQ(update->state, State::kReady);
+  ASSERT_EQ(update->identities.size(), 2u);
+  EXPECT_EQ(update->identities[0].entry->id, "a");
+  EXPECT_EQ(update->identities[1].entry->id, "b");
+  EXPECT_EQ(cache_->Lookup({Uid(2)})->state, State::kNoIdentity);
+  EXPECT_EQ(cache_->Lookup({})->state, State::kNoIdentity);
+}
+
+TEST_F(CacheTest, IsPendingWhileAMatchingEntryHasNoSvid) {
+  CacheChange change;
+  change.put.push_back(MakeEntry("a", {Uid(1)}));
+  cache_->Apply(std::move(change));
+  auto sub = Subscribe({Uid(1)});
+  EXPECT_EQ(sub->Take()->state, State::kPending);
+  CacheChange svid;
+  svid.x509["a"] = MakeX509("one");
+  svid.x509["unknown"] = MakeX509("two");
+  cache_->Apply(std::move(svid));
+  EXPECT_EQ(sub->Take()->state, State::kReady);
+}
+
+TEST_F(CacheTest, DeliversTheNewestOnlyAndNothingTwice) {
+  PutReady(MakeEntry("a", {Uid(1)}));
+  auto sub = Subscribe({Uid(1)});
+  ASSERT_NE(sub->Take(), nullptr);
+  for (int i = 0; i < 5; ++i) {
+    CacheChange change;
+    change.x509["a"] = MakeX509("renewed " + std::to_string(i));
+    cache_->Apply(std::move(change));
+  }
+  EXPECT_EQ(sub->Take()->identities[0].x509->chain_der, "renewed 4");
+  EXPECT_EQ(sub->Take(), nullptr);
+
+  notified_ = 0;
+  CacheChange same;  // same content, other objects
+  same.put.push_back(MakeEntry("a", {Uid(1)}));
+  same.x509["a"] = MakeX509("renewed 4");
+  cache_->Apply(std::move(same));
+  EXPECT_EQ(notified_, 0);
+  EXPECT_EQ(sub->Take(), nullptr);
+}
+
+TEST_F(CacheTest, AChangeThatIsTakenBackBeforeItWasSeenIsNotDelivered) {
+  PutReady(MakeEntry("a", {Uid(1)}));
+  auto sub = Subscribe({Uid(1)});
+  sub->Take();
+  PutReady(MakeEntry("b", {Uid(1)}));
+  Remove({"b"});
+  EXPECT_EQ(sub->Take(), nullptr);
+}
+
+TEST_F(CacheTest, ASwapWithinOneApplyIsNeverSeenAsNoIdentity) {
+  PutReady(MakeEntry("a", {Uid(1)}));
+  auto sub = Subscribe({Uid(1)});
+  sub->Take();
+  CacheChange swap;
+  swap.removed = {"a"};
+  swap.put.push_back(MakeEntry("b", {Uid(1)}));
+  cache_->Apply(std::move(swap));
+  EXPECT_EQ(sub->Take()->state, State::kPending);
+  Remove({"b"});
+  EXPECT_EQ(sub->Take()->state, State::kNoIdentity);
+}
+
+TEST_F(CacheTest, AChangedEntryKeepsItsSvidUnlessItsIdChanged) {
+  PutReady(MakeEntry("a", {Uid(1)}));
+  Entry changed = MakeEntry("a", {Uid(1)});
+  changed.dns_names = {"a.example.org"};
+  CacheChange change;
+  change.put.push_back(changed);
+  cache_->Apply(std::move(change));
+  EXPECT_EQ(cache_->Lookup({Uid(1)})->state, State::kReady);
+
+  changed.spiffe_id = *SpiffeId::Parse("spiffe://example.org/other");
+  CacheChange other;
+  other.put.push_back(changed);
+  cache_->Apply(std::move(other));
+  EXPECT_EQ(cache_->Lookup({Uid(1)})->state, State::kPending);
+}
+
+TEST_F(CacheTest, TellsOnlyThoseWhomAnEntryConcerns) {
+  cache_->Apply({});
+  auto one = Subscribe({Uid(1), Uid(7)});
+  int other_notified = 0;
+  auto two = cache_->Subscribe({Uid(2), Uid(7)}, [&] { ++other_notified; });
+  notified_ = other_notified = 0;
+  PutReady(MakeEntry("a", {Uid(1), Uid(7)}));
+  EXPECT_EQ(notified_, 1);
+  EXPECT_EQ(other_notified, 0);
+}
+
+TEST_F(CacheTest, AMovedEntryTellsTheOldAndTheNewOwner) {
+  PutReady(MakeEntry("a", {Uid(1)}));
+  auto one = Subscribe({Uid(1)});
+  auto two = Subscribe({Uid(2)});
+  one->Take();
+  two->Take();
+  PutReady(MakeEntry("a", {Uid(2)}));
+  EXPECT_EQ(one->Take()->state, State::kNoIdentity);
+  EXPECT_EQ(two->Take()->state, State::kReady);
+}
+
+TEST_F(CacheTest, LeavesOutStoredAndExpiredEntries) {
+  Entry stored = MakeEntry("s", {Uid(1)});
+  stored.store_svid = true;
+  PutReady(stored);
+  EXPECT_EQ(cache_->Lookup({Uid(1)})->state, State::kNoIdentity);
+
+  Entry ending = MakeEntry("e", {Uid(2)});
+  ending.expires_at = ToUnixSeconds(clock_.Now()) + 60;
+  PutReady(ending);
+  auto sub = Subscribe({Uid(2)});
+  EXPECT_EQ(sub->Take()->state, State::kReady);
+  EXPECT_EQ(cache_->DropExpired(), FromUnixSeconds(ending.expires_at + 1));
+  clock_.Advance(std::chrono::seconds(61));
+  cache_->DropExpired();
+  EXPECT_EQ(sub->Take()->state, State::kNoIdentity);
+  clock_.JumpWallTime(-std::chrono::seconds(30));  // set back: the entry holds again
+  cache_->DropExpired();
+  EXPECT_EQ(sub->Take()->state, State::kReady);
+}
+
+TEST_F(CacheTest, DropsAnX509SvidOnceItHasEnded) {
+  Time end = clock_.Now() + std::chrono::seconds(10);
+  CacheChange change;
+  change.put.push_back(MakeEntry("a", {Uid(1)}));
+  change.x509["a"] = MakeX509("short", end);
+  cache_->Apply(std::move(change));
+  auto sub = Subscribe({Uid(1)});
+  EXPECT_EQ(sub->Take()->state, State::kReady);
+  EXPECT_EQ(cache_->DropExpired(), end);
+  EXPECT_EQ(sub->Take(), nullptr);
+  clock_.Advance(std::chrono::seconds(10));
+  EXPECT_EQ(cache_->DropExpired(), Time::max());
+  EXPECT_EQ(sub->Take()->state, State::kPending);
+}
+
+TEST_F(CacheTest, KeepsHintsUnique) {
+  auto with_hint = [](const std::string& id, int64_t created_at) {
+    Entry entry = MakeEntry(id, {Uid(1)});
+    entry.hint = "web";
+    entry.created_at = created_at;
+    return entry;
+  };
+  PutReady(MakeEntry("plain1", {Uid(1)}));
+  PutReady(MakeEntry("plain2", {Uid(1)}));
+  PutReady(with_hint("a", 5));
+  PutReady(with_hint("b", 4));
+  PutReady(with_hint("c", 4));
+  auto update = cache_->Lookup({Uid(1)});
+  ASSERT_EQ(update->identities.size(), 3u);
+  EXPECT_EQ(update->identities[0].entry->id, "b");
+  Remove({"b"});
+  EXPECT_EQ(cache_->Lookup({Uid(1)})->identities[0].entry->id, "c");
+}
+
+TEST_F(CacheTest, ABundleChangeTellsEveryone) {
+  PublicKey key = PrivateKey::Generate(KeyType::kEcP256)->Public();
+  PublicKey other = PrivateKey::Generate(KeyType::kEcP256)->Public();
+  CacheChange first;
+  first.bundle = MakeBundle({key});
+  cache_->Apply(std::move(first));
+  auto sub = Subscribe({Uid(1)});
+  EXPECT_EQ(sub->Take()->bundle->jwt.size(), 1u);
+
+  auto renumbered = std::make_shared<Bundle>(*MakeBundle({key}));
+  renumbered->sequence_number = 9;
+  renumbered->jwt[0].tainted = true;
+  CacheChange unseen;
+  unseen.bundle = renumbered;
+  cache_->Apply(std::move(unseen));
+  EXPECT_EQ(sub->Take(), nullptr);
+  EXPECT_EQ(cache_->CurrentBundle()->sequence_number, 9u);
+
+  CacheChange more;
+  more.bundle = MakeBundle({key, other});
+  cache_->Apply(std::move(more));
+  EXPECT_EQ(sub->Take()->bundle->jwt.size(), 2u);
+}
+
+TEST_F(CacheTest, ASubscriptionThatIsGoneIsNotCalled) {
+  auto sub = Subscribe({Uid(1)});
+  sub.reset();
+  notified_ = 0;
+  PutReady(MakeEntry("a", {Uid(1)}));
+  EXPECT_EQ(notified_, 0);
+}
+
+TEST_F(CacheTest, HoldsJwtsByEntryAndAudienceWithinTheLimit) {
+  Entry a = MakeEntry("a", {Uid(1)});
+  Entry b = MakeEntry("b", {Uid(1)});
+  PutReady(a);
+  PutReady(b);
+  Time end = clock_.Now() + std::chrono::minutes(5);
+  auto jwt = [&](const std::string& token) { return HeldJwt{token, clock_.Now(), end}; };
+  cache_->PutJwt(a, {"x"}, jwt("1"));
+  cache_->PutJwt(a, {"x", "y"}, jwt("2"));
+  cache_->PutJwt(b, {"x"}, jwt("3"));
+  EXPECT_EQ(cache_->FindJwt(a, {"x"})->token, "1");
+  cache_->PutJwt(b, {"z"}, jwt("4"));  // the fourth: {x, y} of a was used least recently
+  EXPECT_FALSE(cache_->FindJwt(a, {"x", "y"}).has_value());
+  EXPECT_EQ(cache_->FindJwt(a, {"x"})->token, "1");
+  EXPECT_EQ(cache_->FindJwt(b, {"z"})->token, "4");
+
+  Entry changed = a;
+  changed.revision = 1;
+  PutReady(changed);
+  EXPECT_FALSE(cache_->FindJwt(changed, {"x"}).has_value());
+  cache_->PutJwt(a, {"x"}, jwt("late"));  // made for the entry as it was
+  EXPECT_FALSE(cache_->FindJwt(changed, {"x"}).has_value());
+  Remove({"b"});
+  EXPECT_FALSE(cache_->FindJwt(b, {"x"}).has_value());
+
+  cache_->PutJwt(changed, {"x"}, jwt("5"));
+  clock_.Advance(std::chrono::minutes(5));
+  cache_->DropExpired();
+  EXPECT_FALSE(cache_->FindJwt(changed, {"x"}).has_value());
+}
+
+// The index and its bookkeeping against the definition, over random histories.
+class Model {
+ public:
+  std::map<std::string, Entry> entries;
+  std::map<std::string, std::string> svids;
+
+  std::vector<std::pair<std::string, std::string>> Answer(const Selectors& selectors) const {
+    std::vector<std::pair<std::string, std::string>> answer;
+    for (const auto& [id, entry] : entries) {
+      if (entry.selectors.empty() || !selectors.ContainsAll(entry.selectors)) continue;
+      auto svid = svids.find(id);
+      answer.emplace_back(id, svid == svids.end() ? "" : svid->second);
+    }
+    return answer;
+  }
+};
+
+std::vector<std::pair<std::string, std::string>> Seen(const WorkloadUpdate& update) {
+  std::vector<std::pair<std::string, std::string>> seen;
+  for (const Identity& identity : update.identities) {
+    seen.emplace_back(identity.entry->id, identity.x509 ? identity.x509->chain_der : "");
+  }
+  return seen;
+}
+
+class CacheProperty : public testing::TestWithParam<int> {};
+
+TEST_P(CacheProperty, AnswersAsTheDefinitionSays) {
+  SeededRandom random(GetParam());
+  auto pick = [&](int n) { return static_cast<int>(random.Uint64() % n); };
+  auto pick_selectors = [&](int size_max) {
+    Selectors selectors;
+    for (int i = pick(size_max + 1); i > 0; --i) selectors.Insert(Uid(pick(6)));
+    return selectors;
+  };
+  FakeClock clock;
+  auto cache = Cache::Make(&clock, 10);
+  cache->Apply({});
+  Model model;
+  struct Subscriber {
+    Selectors selectors;
+    std::unique_ptr<Subscription> subscription;
+    std::shared_ptr<const WorkloadUpdate> last;
+    bool notified = false;
+  };
+  std::vector<std::unique_ptr<Subscriber>> subscribers;
+  for (int step = 0; step < 300; ++step) {
+    CacheChange change;
+    std::set<std::string> touched;
+    for (int i = pick(4); i > 0; --i) {
+      std::string id = "e" + std::to_string(pick(12));
+      if (!touched.insert(id).second) continue;
+      if (pick(3) == 0) {
+        change.removed.push_back(id);
+        model.entries.erase(id);
+        model.svids.erase(id);
+        continue;
+      }
+      Entry entry = MakeEntry(id, pick_selectors(3));
+      entry.revision = pick(3);
+      model.entries.insert_or_assign(id, entry);
+      change.put.push_back(entry);
+      if (pick(2) == 0) {
+        model.svids[id] = "svid " + std::to_string(pick(4));
+        change.x509[id] = MakeX509(model.svids[id]);
+      }
+    }
+    cache->Apply(std::move(change));
+
+    if (pick(4) == 0 && !subscribers.empty()) {
+      subscribers.erase(subscribers.begin() + pick(subscribers.size()));
+    }
+    if (pick(3) == 0) {
+      auto added = std::make_unique<Subscriber>();
+      added->selectors = pick_selectors(5);
+      Subscriber* raw = added.get();
+      added->subscription =
+          cache->Subscribe(added->selectors, [raw] { raw->notified = true; });
+      subscribers.push_back(std::move(added));
+    }
+    for (auto& subscriber : subscribers) {
+      auto expected = model.Answer(subscriber->selectors);
+      EXPECT_EQ(Seen(*cache->Lookup(subscriber->selectors)), expected);
+      if (pick(2) == 0) continue;  // slow: takes another time
+      auto update = subscriber->subscription->Take();
+      if (update) {
+        EXPECT_TRUE(subscriber->notified);
+        EXPECT_TRUE(!subscriber->last || Seen(*subscriber->last) != Seen(*update));
+        subscriber->last = update;
+      }
+      subscriber->notified = false;
+      ASSERT_TRUE(subscriber->last);
+      EXPECT_EQ(Seen(*subscriber->last), expected) << "seed " << GetParam() << " step " << step;
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Seeds, CacheProperty, testing::Range(1, 21));
+
+}  // namespace
+}  // namespace writ
