@@ -19,7 +19,6 @@ namespace {
 
 constexpr int kAcceptsPerTurn = 64;
 constexpr Duration kPause = std::chrono::milliseconds(100);
-constexpr Duration kWarnInterval = std::chrono::minutes(1);
 
 Fd OpenReserve() { return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
@@ -53,7 +52,8 @@ Acceptor::Acceptor(std::string name, EventLoop* loop, ConnectionCount* count, Cl
       count_(count),
       clock_(clock),
       log_(log),
-      reserve_(OpenReserve()) {}
+      reserve_(OpenReserve()),
+      warnings_(clock) {}
 
 Status Acceptor::Add(int listener, OnAccept on_accept) {
   auto listening = std::make_unique<Listening>(Listening{listener, 0, std::move(on_accept)});
@@ -130,9 +130,7 @@ void Acceptor::Pause() {
 }
 
 void Acceptor::WarnAtTimes(const std::string& sentence) {
-  MonoTime now = clock_->Monotonic();
-  if (now < next_warning_) return;
-  next_warning_ = now + kWarnInterval;
+  if (!warnings_.Due()) return;
   log_->Warn(sentence, {{"listener", name_}, {"open_connections", count_->Open()}});
 }
 

@@ -18,6 +18,7 @@
 #include "core/base/log.h"
 #include "core/base/status.h"
 #include "core/net/event_loop.h"
+#include "core/net/log_limit.h"
 
 namespace writ {
 
@@ -87,7 +88,7 @@ class Acceptor {
   std::vector<std::unique_ptr<Listening>> listening_;
   Fd reserve_;  // given up to accept and close a connection when no descriptor is left
   bool paused_ = false;
-  MonoTime next_warning_{};
+  LogLimit warnings_;
 };
 
 }  // namespace writ

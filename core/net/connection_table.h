@@ -18,7 +18,7 @@ namespace writ {
 
 class ConnectionTable {
  public:
-  // Before the descriptor is handed to gRPC. Takes the place of an earlier connection of that number.
+  // Before the descriptor is handed to gRPC. Replaces an earlier connection of that number.
   void Put(int fd, std::shared_ptr<const Peer> peer) EXCLUDES(mu_);
   // Nothing happens when the number belongs to another connection by now.
   void Remove(int fd, uint64_t connection_id) EXCLUDES(mu_);

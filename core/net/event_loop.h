@@ -3,7 +3,8 @@
 // EventLoop: one thread that waits on descriptors and moments and runs what is due, one thing at a
 // time. State that only the loop's thread touches needs no lock.
 //
-// Threads: Post and Run from any thread; everything else on the loop's thread alone (in what it runs).
+// Threads: Post and Run from any thread; everything else on the loop's thread alone (in what it
+// runs).
 // Lifetime: the destructor runs what was posted, joins, then drops every watch and timer.
 #pragma once
 

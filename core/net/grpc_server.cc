@@ -16,6 +16,7 @@
 #include "core/net/acceptor.h"
 #include "core/net/connection_table.h"
 #include "core/net/event_loop.h"
+#include "core/net/log_limit.h"
 #include "core/net/preface_gate.h"
 
 namespace writ {
@@ -26,8 +27,8 @@ constexpr int kPingIntervalMinMillis = 1000;
 constexpr int kStreamsPerConnectionMax = 1000;
 constexpr size_t kMemoryBytesMax = 512 << 20;
 
-// Tells, on the loop, when a descriptor that gRPC owns has been shut down by either side. gRPC shuts
-// a socket down before it closes it; only a duplicate stays watchable after that.
+// Tells, on the loop, when a descriptor that gRPC owns has been shut down by either side. gRPC
+// shuts a socket down before it closes it; only a duplicate stays watchable after that.
 Status WatchEnd(EventLoop* loop, int fd, std::function<void()> ended) {
   struct State {
     Fd copy;
@@ -50,7 +51,9 @@ Status WatchEnd(EventLoop* loop, int fd, std::function<void()> ended) {
 class PosixGrpcServer final : public GrpcServer {
  public:
   explicit PosixGrpcServer(GrpcServerOptions options)
-      : options_(std::move(options)), count_(options_.connections_max) {}
+      : options_(std::move(options)),
+        count_(options_.connections_max),
+        warnings_(options_.clock) {}
   ~PosixGrpcServer() override { Shutdown(options_.clock->Monotonic()); }
 
   Status Open();
@@ -71,9 +74,12 @@ class PosixGrpcServer final : public GrpcServer {
   void OnUnix(Accepted accepted);
   void RegisterUnix(Fd socket, std::shared_ptr<const Peer> peer, std::shared_ptr<Slot> slot);
 
+  void WarnAtTimes(const std::string& sentence, const Status& error);
+
   const GrpcServerOptions options_;
   writ::ConnectionCount count_;
   ConnectionTable table_;
+  LogLimit warnings_;
   std::atomic<uint64_t> next_connection_id_ = 1;
   std::vector<UnixListener> unix_listeners_;  // constant after Open() until Shutdown()
   std::unique_ptr<grpc::Server> server_;      // constant after Open()
@@ -131,8 +137,7 @@ void PosixGrpcServer::OnUnix(Accepted accepted) {
   Result<std::shared_ptr<const Caller>> caller =
       IdentifyPeer(accepted.socket.get(), accepted.at_ticks, options_.peer_pidfd);
   if (!caller.ok()) {
-    options_.log->Warn("Connection refused: its caller could not be identified",
-                       {{"listener", options_.name}, {"error", caller.status()}});
+    WarnAtTimes("Connection refused: its caller could not be identified", caller.status());
     return;
   }
   auto peer = std::make_shared<const Peer>(
@@ -150,11 +155,16 @@ void PosixGrpcServer::RegisterUnix(Fd socket, std::shared_ptr<const Peer> peer,
   Status watched =
       WatchEnd(loop_.get(), fd, [this, fd, id, slot = std::move(slot)] { table_.Remove(fd, id); });
   if (!watched.ok()) {
-    options_.log->Warn("Connection dropped", {{"listener", options_.name}, {"error", watched}});
+    WarnAtTimes("Connection dropped", watched);
     return;
   }
   table_.Put(fd, std::move(peer));
   grpc::AddInsecureChannelFromFd(server_.get(), socket.Release());
+}
+
+void PosixGrpcServer::WarnAtTimes(const std::string& sentence, const Status& error) {
+  if (!warnings_.Due()) return;
+  options_.log->Warn(sentence, {{"listener", options_.name}, {"error", error}});
 }
 
 int PosixGrpcServer::TcpPort(size_t) const { return 0; }

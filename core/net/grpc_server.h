@@ -70,7 +70,9 @@ class GrpcServer {
   // The port that a TCP listener got (for address ":0"), by its place in the options.
   virtual int TcpPort(size_t listener) const = 0;
   virtual size_t ConnectionCount() const = 0;
-  // Closes every TLS connection for which `keep` is false: called on bundle changes with the chain rules.
+  // Closes every TLS connection for which `keep` is false: called on bundle changes with the chain
+  // rules. Handshakes in progress count; when it returns, every one that verified before is judged.
+  // Not with a lock held that VerifyPeer takes.
   virtual void CloseConnections(const std::function<bool(const Peer&)>& keep) = 0;
   // No new connections; running calls get until the deadline, then are cancelled.
   virtual void Shutdown(MonoTime deadline) = 0;

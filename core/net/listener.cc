@@ -141,7 +141,8 @@ Result<UnixListener> UnixListener::Bind(const UnixListenerOptions& options) {
   const std::string& path = options.path;
   size_t slash = path.rfind('/');
   if (path.empty() || path.front() != '/' || slash + 1 == path.size()) {
-    return InvalidArgument("a socket's path must be absolute and name a file, not \"" + path + "\"");
+    return InvalidArgument("a socket's path must be absolute and name a file, not \"" + path +
+                           "\"");
   }
   if (path.size() >= sizeof(sockaddr_un::sun_path)) {
     return InvalidArgument("the socket path " + path + " has " + std::to_string(path.size()) +

@@ -12,7 +12,8 @@
 
 namespace writ {
 
-// A Unix listener: path, mode set explicitly with no moment of wider rights, group by name ("" leaves it).
+// A Unix listener: path, mode set explicitly with no moment of wider rights, group by name (""
+// leaves it).
 struct UnixListenerOptions {
   std::string path;
   unsigned mode = 0660;

@@ -92,8 +92,8 @@ Status Exited(pid_t pid) {
 }
 
 // What a kernel without SO_PEERPIDFD allows: a pidfd by number, and proof that the number still
-// meant the process that connected. The pidfd is opened first and its process found alive after this,
-// so that all of /proc in between was about that process.
+// meant the process that connected. The pidfd is opened first and its process found alive after
+// this, so that all of /proc in between was about that process.
 Result<Fd> OpenAndProve(int socket_fd, const ucred& credentials, uint64_t accepted_at_ticks) {
   pid_t pid = credentials.pid;
   Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));

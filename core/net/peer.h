@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Caller: who is at the other end of a Unix socket, by what the kernel says, bound to a pidfd so that
-// a recycled process ID never gets another's identity.
+// Caller: who is at the other end of a Unix socket, by what the kernel says, bound to a pidfd so
+// that a recycled process ID never gets another's identity.
 //
 // Implements SPIFFE Workload Endpoint section 3 and 4 (the caller is known without authenticating).
 // Trust: the peer is hostile; nothing it says counts. Threads: Caller is immutable and shared.
@@ -43,8 +43,8 @@ using PeerPidfd = std::function<int(int socket_fd)>;  // a descriptor, or -errno
 PeerPidfd KernelPeerPidfd();
 
 // Identifies the peer of a connected Unix socket. Without SO_PEERPIDFD: pidfd_open, then refused
-// when the process started after `accepted_at_ticks` (see NowTicks), its effective uid or gid is not
-// SO_PEERCRED's, or the socket is hung up.
+// when the process started after `accepted_at_ticks` (see NowTicks), its effective uid or gid is
+// not SO_PEERCRED's, or the socket is hung up.
 Result<std::shared_ptr<const Caller>> IdentifyPeer(int socket_fd, uint64_t accepted_at_ticks,
                                                    const PeerPidfd& peer_pidfd);
 // Clock ticks since boot, the unit of a process's start time in /proc/<pid>/stat.
