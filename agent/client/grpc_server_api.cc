@@ -28,7 +28,8 @@ constexpr Duration kAttestTimeout = std::chrono::minutes(1);
 constexpr size_t kAgentVersionBytesMax = 255;
 
 std::unique_ptr<GrpcCalls> Connect(const ServerApiOptions& options, bool anonymous) {
-  TlsClientOptions tls{.address = options.address, .verify = options.verify};
+  TlsClientOptions tls{
+      .address = options.address, .verify = options.verify, .stop = options.stop};
   tls.identity = anonymous ? [] { return std::optional<TlsIdentity>(); } : options.identity;
   return std::make_unique<GrpcCalls>(TlsChannel::Make(std::move(tls), options.clock, options.log),
                                      options.clock, options.stop);

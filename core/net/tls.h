@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@ struct TlsClientOptions {
   std::function<std::optional<TlsIdentity>()> identity;
   VerifyPeer verify;
   Duration connect_deadline = std::chrono::seconds(10);
+  std::stop_token stop;  // ends a connect that is under way: Get() answers Cancelled
 };
 
 }  // namespace writ
