@@ -2,6 +2,7 @@
 #include "core/net/grpc_server.h"
 
 #include <fcntl.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_posix.h>
 #include <sys/epoll.h>
@@ -26,6 +27,25 @@ namespace {
 constexpr int kPingIntervalMinMillis = 1000;
 constexpr int kStreamsPerConnectionMax = 1000;
 constexpr size_t kMemoryBytesMax = 512 << 20;
+// Reflection is the one service that keeps a thread for each of its calls.
+constexpr int kSyncThreadsMax = 32;
+
+// Whether this one server has gRPC's reflection service. The library that brings it turns it on for
+// every server of a process when it is loaded: that is undone first.
+class ReflectionOption final : public grpc::ServerBuilderOption {
+ public:
+  explicit ReflectionOption(bool wanted) : wanted_(wanted) {}
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    auto reflection = std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>();
+    std::erase_if(*plugins,
+                  [&](const auto& plugin) { return plugin->name() == reflection->name(); });
+    if (wanted_) plugins->push_back(std::move(reflection));
+  }
+
+ private:
+  const bool wanted_;
+};
 
 // Tells, on the loop, when a descriptor that gRPC owns has been shut down by either side. gRPC
 // shuts a socket down before it closes it; only a duplicate stays watchable after that.
@@ -112,7 +132,9 @@ Status PosixGrpcServer::StartGrpc() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.message_bytes_max));
-  builder.SetResourceQuota(grpc::ResourceQuota(options_.name).Resize(kMemoryBytesMax));
+  builder.SetResourceQuota(
+      grpc::ResourceQuota(options_.name).Resize(kMemoryBytesMax).SetMaxThreads(kSyncThreadsMax));
+  builder.SetOption(std::make_unique<ReflectionOption>(options_.reflection));
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return Internal("start gRPC server " + options_.name);
   return OkStatus();
