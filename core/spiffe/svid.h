@@ -25,8 +25,10 @@ namespace writ {
 // The SPIFFE ID of a certificate: exactly one URI SAN and it parses.
 Result<SpiffeId> SpiffeIdOf(const Certificate& certificate);
 
-// The leaf rules of X509-SVID: one URI SAN, not a CA, digitalSignature set, keyCertSign and cRLSign
-// not set. Returns its ID.
+inline constexpr size_t kX509ChainMax = 20;  // certificates
+
+// The leaf rules of X509-SVID: one URI SAN, an ID with a path, not a CA, digitalSignature set,
+// keyCertSign and cRLSign not set. Returns its ID.
 Result<SpiffeId> CheckX509Leaf(const Certificate& leaf);
 // The rules of a signing certificate (sections 2, 4.2, 4.3): CA, keyCertSign; its ID, when it has
 // one, has no path and is in `td`.
@@ -36,7 +38,9 @@ struct VerifiedX509Svid {
   SpiffeId id;
   std::vector<Certificate> path;  // leaf first, root last
 };
-// The chain of an X509-SVID, leaf first, against its trust domain's bundle at `now`.
+// The chain of an X509-SVID, leaf first, against its trust domain's bundle at `now`: the leaf rules,
+// path validation, and the rules of a signing certificate for each one above the leaf (a root that
+// has no key usage extension at all is taken, as RFC 5280 has it for trust anchors).
 // `bundles`: the leaf's trust domain picks the bundle; NotFound when none is for it.
 Result<VerifiedX509Svid> VerifyX509Svid(std::span<const Certificate> chain,
                                         std::span<const Bundle> bundles, Time now);
