@@ -17,12 +17,16 @@ namespace writ {
 
 class BundleHolder {
  public:
+  // A trust domain without a bundle starts with an empty one. `store` is borrowed.
   static Result<std::unique_ptr<BundleHolder>> Load(BundleStore& store, const TrustDomain& td);
   virtual ~BundleHolder() = default;
   virtual std::shared_ptr<const Bundle> Current() const = 0;
+  // Changes the bundle by `edit`, which sees what is stored, and returns the outcome, changed or
+  // not. `edit` and the watchers must not call Edit.
   virtual Result<std::shared_ptr<const Bundle>> Edit(
       const std::function<Status(Bundle&)>& edit) = 0;
-  // Called after each change, on the changer's thread. Set before the first change; never removed.
+  // Called after each change, in order, on the changer's thread. Set before the first change; never
+  // removed.
   virtual void Watch(std::function<void(const Bundle&)> watcher) = 0;
 };
 
