@@ -36,10 +36,10 @@ Result<Jws> ParseJws(std::string_view token);
 // PermissionDenied when it does not verify; InvalidArgument when `alg` does not fit the key.
 Status VerifyJws(const Jws& jws, const PublicKey& key);
 
-// The `alg` a key signs with: ES256 for P-256, ES384 for P-384, RS256 for RSA.
+// The `alg` a key signs with: ES256, ES384 or ES512 by its curve, RS256 for RSA.
 Result<std::string> JwsAlgorithmOf(const PublicKey& key);
 
-// Header {alg, kid, typ} and the payload, signed.
+// Header {alg, kid, typ} and the payload, signed; an empty kid or typ is left out.
 Result<std::string> SignJws(const Json& payload, std::string_view kid, std::string_view typ,
                             Signer& signer);
 
