@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <ostream>
+
+namespace writ {
+namespace {
+
+constexpr int kExitRefused = 1;
+constexpr int kExitWrongUse = 2;
+
+}  // namespace
+
+CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name,
+                     const std::string& description, const std::string& examples,
+                     std::function<Status()> body) {
+  CLI::App* command = parent.add_subcommand(name, description);
+  command->footer("Examples:\n" + examples);
+  command->add_option("--socket", session.socket, "Path of the Unix socket to call")
+      ->type_name("PATH");
+  command
+      ->add_option("--output", session.output, "table for people, json for machines")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Output>{{"table", Output::kTable}, {"json", Output::kJson}}))
+      ->default_str("table")
+      ->type_name("table|json");
+  command->callback([&session, body = std::move(body)] { session.command = body; });
+  return command;
+}
+
+int RunCli(int argc, const char* const* argv, Session& session) {
+  CLI::App app("Writ's command for operators and developers.\n", "writ");
+  app.set_version_flag("--version", "writ 0.1.0");
+  app.require_subcommand(1);
+  app.footer(
+      "Each command explains itself: writ entry create --help\n"
+      "Exit status: 0 done, 1 refused or failed, 2 wrong use.");
+  AddEntryCommands(app, session);
+  AddAgentCommands(app, session);
+  AddTokenCommands(app, session);
+  AddBundleCommands(app, session);
+  AddSvidCommands(app, session);
+  AddHealthCommands(app, session);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    int code = app.exit(error, *session.out, *session.err);
+    return code == 0 ? 0 : kExitWrongUse;
+  }
+  Status status = session.command();
+  session.out->flush();
+  if (status.ok()) return 0;
+  *session.err << "writ: " << status.message() << " (" << CodeName(status.code()) << ")\n";
+  return kExitRefused;
+}
+
+}  // namespace writ

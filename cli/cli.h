@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The operator's command. RunCli() parses the words, runs the one command that they name and returns
+// the exit status: 0 done, 1 refused or failed, 2 wrong use.
+//
+// Each noun has one file that adds its commands; a command's body is a function over Session that
+// returns a Status. Threads: one.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <map>
+#include <string>
+
+#include "core/base/clock.h"
+#include "core/base/random.h"
+#include "core/base/status.h"
+
+namespace CLI {
+class App;
+}
+
+namespace writ {
+
+enum class Output { kTable, kJson };
+
+// What a command works with. Filled by parsing, read by the command's body.
+struct Session {
+  std::map<std::string, std::string> environment;  // constant
+  std::ostream* out;
+  std::ostream* err;
+  Clock* clock;
+  Random* random;
+
+  std::string socket;  // --socket; empty: the command's default
+  Output output = Output::kTable;
+  std::function<Status()> command;  // set by the subcommand that was named
+};
+
+inline constexpr char kServerAdminSocket[] = "/run/writ/server/admin.sock";
+inline constexpr char kAgentAdminSocket[] = "/run/writ/agent/admin.sock";
+inline constexpr char kWorkloadSocket[] = "/run/writ/public/workload.sock";
+
+// A subcommand with --socket, --output and examples below its help text.
+CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name,
+                     const std::string& description, const std::string& examples,
+                     std::function<Status()> body);
+
+void AddEntryCommands(CLI::App& app, Session& session);
+void AddAgentCommands(CLI::App& app, Session& session);
+void AddTokenCommands(CLI::App& app, Session& session);
+void AddBundleCommands(CLI::App& app, Session& session);
+void AddSvidCommands(CLI::App& app, Session& session);
+void AddSvidMintCommands(CLI::App& svid, Session& session);
+void AddHealthCommands(CLI::App& app, Session& session);
+
+int RunCli(int argc, const char* const* argv, Session& session);
+
+}  // namespace writ

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/entry_text.h"
+
+#include <charconv>
+#include <ctime>
+#include <functional>
+#include <limits>
+#include <map>
+#include <ostream>
+
+#include "cli/output.h"
+#include "core/base/bytes.h"
+#include "core/base/config_yaml.h"
+#include "core/spiffe/id.h"
+#include "core/spiffe/selector.h"
+
+namespace writ {
+namespace {
+
+using WireEntry = spire::api::types::Entry;
+
+Result<int64_t> WholeNumber(std::string_view text) {
+  int64_t number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return InvalidArgument("'" + Printable(text) + "' is no whole number");
+  }
+  return number;
+}
+
+Result<std::string> TextOf(const YamlNode& value) {
+  if (value.kind == YamlNode::Kind::kScalar) return value.text;
+  return InvalidArgument("expected text, found " + std::string(KindName(value.kind)));
+}
+
+Result<bool> BoolOf(const YamlNode& value) {
+  std::string text = TRY(TextOf(value));
+  if (text == "true") return true;
+  if (text == "false") return false;
+  return InvalidArgument("expected true or false, found '" + Printable(text) + "'");
+}
+
+// Applies `add` to each element of a list.
+Status ForEachOf(const YamlNode& value, const std::function<Status(const YamlNode&)>& add) {
+  if (value.kind != YamlNode::Kind::kList) {
+    return InvalidArgument("expected a list, found " + std::string(KindName(value.kind)));
+  }
+  for (const YamlNode& element : value.items) TRY(add(element));
+  return OkStatus();
+}
+
+// "unix:uid:1000", or SPIRE's {"type": "unix", "value": "uid:1000"}.
+Status AddSelector(const YamlNode& value, WireEntry& entry) {
+  if (value.kind != YamlNode::Kind::kMap) {
+    *entry.add_selectors() = TRY(SelectorMessage(TRY(TextOf(value))));
+    return OkStatus();
+  }
+  const YamlNode* type = value.Find("type");
+  const YamlNode* rest = value.Find("value");
+  if (value.members.size() != 2 || type == nullptr || rest == nullptr) {
+    return InvalidArgument("a selector has the members type and value");
+  }
+  *entry.add_selectors() =
+      TRY(SelectorMessage(TRY(TextOf(*type)) + ":" + TRY(TextOf(*rest))));
+  return OkStatus();
+}
+
+using SetMember = std::function<Status(const YamlNode&, WireEntry&)>;
+
+#define SET(body) [](const YamlNode& v, WireEntry& e) -> Status { body; return OkStatus(); }
+const std::map<std::string, SetMember, std::less<>>& Members() {
+  static const auto* const kMembers = new std::map<std::string, SetMember, std::less<>>{
+      {"id", SET(e.set_id(TRY(TextOf(v))))},
+      {"entry_id", SET(e.set_id(TRY(TextOf(v))))},
+      {"spiffe_id", SET(*e.mutable_spiffe_id() = TRY(IdMessage(TRY(TextOf(v)))))},
+      {"parent_id", SET(*e.mutable_parent_id() = TRY(IdMessage(TRY(TextOf(v)))))},
+      {"selectors", SET(TRY(ForEachOf(v, [&e](const YamlNode& s) { return AddSelector(s, e); })))},
+      {"x509_svid_ttl", SET(e.set_x509_svid_ttl(TRY(TtlSeconds(TRY(TextOf(v))))))},
+      {"jwt_svid_ttl", SET(e.set_jwt_svid_ttl(TRY(TtlSeconds(TRY(TextOf(v))))))},
+      {"federates_with", SET(TRY(ForEachOf(v, [&e](const YamlNode& name) -> Status {
+         e.add_federates_with(TRY(TextOf(name)));
+         return OkStatus();
+       })))},
+      {"dns_names", SET(TRY(ForEachOf(v, [&e](const YamlNode& name) -> Status {
+         e.add_dns_names(TRY(TextOf(name)));
+         return OkStatus();
+       })))},
+      {"admin", SET(e.set_admin(TRY(BoolOf(v))))},
+      {"downstream", SET(e.set_downstream(TRY(BoolOf(v))))},
+      {"store_svid", SET(e.set_store_svid(TRY(BoolOf(v))))},
+      {"expires_at", SET(e.set_expires_at(TRY(UnixSeconds(TRY(TextOf(v))))))},
+      {"hint", SET(e.set_hint(TRY(TextOf(v))))},
+  };
+  return *kMembers;
+}
+#undef SET
+
+// "entries.yaml:12:5", where a mistake stands.
+std::string Place(const std::string& name, const YamlNode& node) {
+  return name + ":" + std::to_string(node.line) + ":" + std::to_string(node.column);
+}
+
+Result<WireEntry> EntryFromNode(const YamlNode& node, const std::string& name) {
+  if (node.kind != YamlNode::Kind::kMap) {
+    return InvalidArgument(Place(name, node) + ": an entry is a map of its fields, not " +
+                           std::string(KindName(node.kind)));
+  }
+  WireEntry entry;
+  for (const auto& [key, value] : node.members) {
+    auto setter = Members().find(key.text);
+    if (setter == Members().end()) {
+      std::string known;
+      for (const auto& [member, unused] : Members()) {
+        known += (known.empty() ? "" : ", ") + member;
+      }
+      return InvalidArgument(Place(name, key) + ": unknown field '" + Printable(key.text) +
+                             "'; known are " + known);
+    }
+    TRY(setter->second(value, entry), Place(name, value) + ": " + key.text);
+  }
+  return entry;
+}
+
+Json SelectorsJson(const WireEntry& entry) {
+  Json list = Json::MakeArray();
+  for (const auto& selector : entry.selectors()) {
+    list.Add(selector.type() + ":" + selector.value());
+  }
+  return list;
+}
+
+Json TextsJson(const google::protobuf::RepeatedPtrField<std::string>& texts) {
+  Json list = Json::MakeArray();
+  for (const std::string& text : texts) list.Add(text);
+  return list;
+}
+
+}  // namespace
+
+Result<spire::api::types::SPIFFEID> IdMessage(std::string_view text) {
+  SpiffeId id = TRY(SpiffeId::Parse(text));
+  spire::api::types::SPIFFEID message;
+  message.set_trust_domain(std::string(id.trust_domain_name()));
+  message.set_path(std::string(id.path()));
+  return message;
+}
+
+std::string IdText(const spire::api::types::SPIFFEID& id) {
+  return "spiffe://" + id.trust_domain() + id.path();
+}
+
+Result<spire::api::types::Selector> SelectorMessage(std::string_view text) {
+  Selector selector = TRY(Selector::Parse(text));
+  spire::api::types::Selector message;
+  message.set_type(selector.type);
+  message.set_value(selector.value);
+  return message;
+}
+
+Result<int32_t> TtlSeconds(std::string_view text) {
+  Result<int64_t> number = WholeNumber(text);
+  int64_t seconds;
+  if (number.ok()) {
+    seconds = *number;
+  } else {
+    seconds = std::chrono::floor<std::chrono::seconds>(TRY(ParseDuration(text))).count();
+  }
+  if (seconds < 0 || seconds > std::numeric_limits<int32_t>::max()) {
+    return InvalidArgument("'" + Printable(text) + "' is no lifetime; write it like 1h or 90s");
+  }
+  return static_cast<int32_t>(seconds);
+}
+
+Result<int64_t> UnixSeconds(std::string_view text) {
+  Result<int64_t> number = WholeNumber(text);
+  if (number.ok()) return number;
+  std::tm parts{};
+  const char* end = strptime(std::string(text).c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  if (end == nullptr || *end != '\0') {
+    return InvalidArgument("'" + Printable(text) +
+                           "' is no time; write it like 2027-01-31T12:00:00Z");
+  }
+  return static_cast<int64_t>(timegm(&parts));
+}
+
+Result<std::vector<WireEntry>> EntriesFromFile(std::string_view text, const std::string& name) {
+  YamlNode document = TRY(ParseYaml(text, name));
+  const YamlNode* entries = document.Find("entries");
+  if (entries == nullptr) entries = &document;
+  std::vector<WireEntry> found;
+  if (entries->kind != YamlNode::Kind::kList) {
+    found.push_back(TRY(EntryFromNode(*entries, name)));
+    return found;
+  }
+  for (const YamlNode& entry : entries->items) found.push_back(TRY(EntryFromNode(entry, name)));
+  if (found.empty()) return InvalidArgument(name + " holds no entry");
+  return found;
+}
+
+Json EntryJson(const WireEntry& entry) {
+  Json json = Json::MakeObject();
+  json.Set("id", entry.id());
+  json.Set("spiffe_id", IdText(entry.spiffe_id()));
+  json.Set("parent_id", IdText(entry.parent_id()));
+  json.Set("selectors", SelectorsJson(entry));
+  json.Set("x509_svid_ttl", int64_t{entry.x509_svid_ttl()});
+  json.Set("jwt_svid_ttl", int64_t{entry.jwt_svid_ttl()});
+  json.Set("federates_with", TextsJson(entry.federates_with()));
+  json.Set("dns_names", TextsJson(entry.dns_names()));
+  json.Set("admin", entry.admin());
+  json.Set("downstream", entry.downstream());
+  json.Set("store_svid", entry.store_svid());
+  json.Set("hint", entry.hint());
+  json.Set("expires_at", int64_t{entry.expires_at()});
+  json.Set("revision_number", int64_t{entry.revision_number()});
+  json.Set("created_at", int64_t{entry.created_at()});
+  return json;
+}
+
+void PrintEntry(std::ostream& out, const WireEntry& entry, Time now) {
+  std::vector<std::string> selectors;
+  for (const auto& selector : entry.selectors()) {
+    selectors.push_back(selector.type() + ":" + selector.value());
+  }
+  std::vector<std::string> dns(entry.dns_names().begin(), entry.dns_names().end());
+  std::vector<std::string> flags;
+  if (entry.admin()) flags.emplace_back("admin");
+  if (entry.downstream()) flags.emplace_back("downstream");
+  if (entry.store_svid()) flags.emplace_back("store_svid");
+  PrintFields(out, {{"Entry ID", entry.id()},
+                    {"SPIFFE ID", IdText(entry.spiffe_id())},
+                    {"Parent ID", IdText(entry.parent_id())},
+                    {"Selectors", Joined(selectors)},
+                    {"X.509-SVID TTL", TtlText(entry.x509_svid_ttl())},
+                    {"JWT-SVID TTL", TtlText(entry.jwt_svid_ttl())},
+                    {"DNS names", Joined(dns)},
+                    {"Hint", entry.hint()},
+                    {"Flags", Joined(flags)},
+                    {"Expires", entry.expires_at() == 0 ? "" : TimeText(entry.expires_at(), now)},
+                    {"Revision", std::to_string(entry.revision_number())},
+                    {"Created", TimeText(entry.created_at(), now)}});
+}
+
+}  // namespace writ

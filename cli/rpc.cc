@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/rpc.h"
+
+#include <grpc/support/time.h>
+
+#include <string_view>
+
+#include "core/net/grpc_channel.h"
+
+namespace writ {
+namespace {
+
+constexpr std::string_view kEndpointVariable = "SPIFFE_ENDPOINT_SOCKET";
+
+std::string WithoutScheme(std::string_view address) {
+  for (std::string_view prefix : {"unix://", "unix:"}) {
+    if (address.starts_with(prefix)) return std::string(address.substr(prefix.size()));
+  }
+  return std::string(address);
+}
+
+}  // namespace
+
+std::string SocketPath(const Session& session, const std::string& otherwise) {
+  return session.socket.empty() ? otherwise : WithoutScheme(session.socket);
+}
+
+Result<std::string> WorkloadSocketPath(const Session& session) {
+  if (!session.socket.empty()) return WithoutScheme(session.socket);
+  auto found = session.environment.find(std::string(kEndpointVariable));
+  if (found == session.environment.end() || found->second.empty()) {
+    return std::string(kWorkloadSocket);
+  }
+  if (!found->second.starts_with("unix:")) {
+    return InvalidArgument(std::string(kEndpointVariable) + " is '" + found->second +
+                           "', but only unix:///path is served; set it to unix://" +
+                           kWorkloadSocket + " or give --socket");
+  }
+  return WithoutScheme(found->second);
+}
+
+std::shared_ptr<grpc::Channel> ChannelTo(const std::string& path) { return UnixChannel(path); }
+
+Status DescribeFailure(const grpc::Status& status, const std::string& path) {
+  Code code = static_cast<Code>(status.error_code());
+  std::string message = status.error_message();
+  // gRPC's own words for a socket that nobody answers on; an answer of the daemon keeps its words.
+  bool unreachable = code == Code::kUnavailable &&
+                     (message.find("connect") != std::string::npos || message.empty());
+  if (unreachable) {
+    message = "no answer on " + path + " (" + message +
+              "); is the daemon running, may you open the socket, and is --socket right?";
+  }
+  return Status(code, message);
+}
+
+Target ServerTarget(const Session& session) {
+  std::string path = SocketPath(session, kServerAdminSocket);
+  return {.path = path, .channel = ChannelTo(path)};
+}
+
+Result<Target> WorkloadTarget(const Session& session) {
+  std::string path = TRY(WorkloadSocketPath(session));
+  return Target{.path = path, .channel = ChannelTo(path), .workload = true};
+}
+
+void PrepareContext(const Target& target, grpc::ClientContext& context) {
+  if (target.workload) context.AddMetadata("workload.spiffe.io", "true");
+}
+
+gpr_timespec CallDeadline() {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                      gpr_time_from_seconds(kCallSecondsMax.count(), GPR_TIMESPAN));
+}
+
+}  // namespace writ

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Entries with real binaries: what open streams see, nested parents, files of many, and writes that
+survive kill -9."""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from harness import (BIN, CommandFailed, Deployment, expect,  # pylint: disable=wrong-import-position
+                     expect_failure, own_uid, pause, run_tests, spiffe_id, tests_of, wait_until)
+
+
+class Watch:
+    """An open stream of `writ svid watch x509`, its updates as they come."""
+
+    def __init__(self, deployment):
+        self.path = deployment.directory / "watch.log"
+        self.file = open(self.path, "w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [str(BIN / "writ"), "svid", "watch", "x509", "--socket", deployment.workload_socket()],
+            stdin=subprocess.DEVNULL, stdout=self.file, stderr=subprocess.STDOUT)
+
+    def text(self):
+        return self.path.read_text()
+
+    def ids(self):
+        return [line.split()[-1] for line in self.text().splitlines() if "SPIFFE ID:" in line]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.file.close()
+
+
+def test_open_streams_see_entries_come_change_and_go():
+    with Deployment().start_server() as deployment:
+        deployment.start_agent()
+        one = deployment.entry("/one", [own_uid()], "/node")
+        watch = Watch(deployment)
+        try:
+            wait_until(lambda: watch.ids() == [spiffe_id("/one")], "the first identity")
+            two = deployment.entry("/two", [own_uid()], "/node")
+            wait_until(lambda: sorted(watch.ids()[1:]) == [spiffe_id("/one"), spiffe_id("/two")],
+                       "both identities")
+            deployment.writ("entry", "update", "--id", two, "--spiffe-id", spiffe_id("/three"))
+            wait_until(lambda: sorted(watch.ids()[3:]) == [spiffe_id("/one"), spiffe_id("/three")],
+                       "the changed identity")
+            deployment.writ("entry", "delete", "--id", two)
+            wait_until(lambda: watch.ids()[5:] == [spiffe_id("/one")], "the identity that is left")
+            expect("PERMISSION" not in watch.text() and "no identity" not in watch.text(),
+                   "the stream ended in between")
+            deployment.writ("entry", "delete", "--id", one)
+            wait_until(lambda: "no identity issued" in watch.text(), "the end of the stream")
+        finally:
+            watch.close()
+
+
+def test_swap_of_the_only_entry_never_ends_the_stream():
+    with Deployment(agent={"sync_interval": "3s"}).start_server() as deployment:
+        deployment.start_agent()
+        old = deployment.entry("/old", [own_uid()], "/node")
+        watch = Watch(deployment)
+        try:
+            wait_until(lambda: watch.ids() == [spiffe_id("/old")], "the first identity")
+            deployment.writ("entry", "delete", "--id", old)
+            deployment.entry("/new", [own_uid()], "/node")
+            wait_until(lambda: watch.ids()[-1] == spiffe_id("/new"), "the new identity")
+            expect("no identity" not in watch.text(), f"the stream ended: {watch.text()}")
+        finally:
+            watch.close()
+
+
+def test_nested_parents_and_aliases():
+    with Deployment().start_server() as deployment:
+        deployment.start_agent(alias="/rack/node7")
+        deployment.entry("/middle", ["unix:uid:4000000000"], "/rack/node7")
+        deployment.entry("/leaf", [own_uid()], "/middle")
+        deployment.entry("/elsewhere", [own_uid()], "/rack/node8")
+        ids = wait_until(lambda: [s["spiffe_id"] for s in deployment.workload_json(
+            "svid", "fetch", "x509")["svids"]], "an SVID")
+        expect(ids == [spiffe_id("/leaf")], f"{ids}")
+
+
+def test_file_of_many_entries_in_yaml_and_in_spires_json():
+    with Deployment().start_server() as deployment:
+        yaml = deployment.directory / "entries.yaml"
+        yaml.write_text("entries:\n" + "".join(
+            f"  - spiffe_id: spiffe://example.org/many/{n}\n"
+            "    parent_id: spiffe://example.org/node\n"
+            f"    selectors: [\"unix:uid:{n}\"]\n"
+            "    x509_svid_ttl: 30m\n" for n in range(1, 1201)))
+        created = deployment.writ_json("entry", "create", "--file", str(yaml))["entries"]
+        expect(len(created) == 1200 and created[0]["x509_svid_ttl"] == 1800, "1200 entries")
+        expect(deployment.writ("entry", "count").strip() == "1200", "the count")
+        listed = deployment.writ_json("entry", "list")["entries"]
+        expect(len({entry["id"] for entry in listed}) == 1200, "every page of the list")
+        spire = deployment.directory / "entries.json"
+        spire.write_text(json.dumps({"entries": [{
+            "selectors": [{"type": "unix", "value": "uid:1111"}],
+            "spiffe_id": "spiffe://example.org/spire", "x509_svid_ttl": 200,
+            "parent_id": "spiffe://example.org/node", "admin": True}]}))
+        entry = deployment.writ_json("entry", "create", "--file", str(spire))["entries"][0]
+        expect(entry["admin"] and entry["selectors"] == ["unix:uid:1111"], f"{entry}")
+        # A second time every one of them is there already, and the answer says which.
+        expect_failure(lambda: deployment.writ("entry", "create", "--file", str(spire)),
+                       "ALREADY_EXISTS", entry["id"])
+        bad = deployment.directory / "bad.yaml"
+        bad.write_text("entries:\n  - spiffe_id: spiffe://example.org/x\n    parnt_id: x\n")
+        expect_failure(lambda: deployment.writ("entry", "create", "--file", str(bad)),
+                       "bad.yaml:3:5", "parnt_id")
+
+
+def test_acknowledged_writes_survive_kill_9():
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+    acknowledged = set()
+    with Deployment().start_server() as deployment:
+        def write(number):
+            try:
+                acknowledged.add(deployment.entry(f"/kill/{number}", [own_uid()], "/node"))
+            except (CommandFailed, json.JSONDecodeError):
+                pass  # not acknowledged
+
+        bundle = deployment.writ("bundle", "show")
+        number = 0
+        for _ in range(8):
+            with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                for _ in range(40):
+                    number += 1
+                    pool.submit(write, number)
+                pause(chance.uniform(0.05, 0.5))
+                deployment.server.kill()
+            deployment.server.start()
+            wait_until(lambda: deployment.writ("health", "server"), "the server is back")
+            stored = {e["id"] for e in deployment.writ_json("entry", "list")["entries"]}
+            expect(acknowledged <= stored, f"seed {seed}: lost {acknowledged - stored}")
+        expect(deployment.writ("bundle", "show") == bundle, "the CA changed")
+        expect(acknowledged, "no write was acknowledged at all")
+
+
+def test_entries_that_are_refused_say_why():
+    with Deployment().start_server() as deployment:
+        def create(path, parent="/node", selector="unix:uid:1", *flags):
+            return deployment.writ("entry", "create", "--spiffe-id", spiffe_id(path),
+                                   "--parent-id", spiffe_id(parent), "--selector", selector, *flags)
+
+        expect_failure(lambda: create("/spire/reserved"), "INVALID_ARGUMENT")
+        expect_failure(lambda: create("spiffe://other.org/x"), "INVALID_ARGUMENT")
+        expect_failure(lambda: create("/x", "spiffe://other.org/node"), "INVALID_ARGUMENT")
+        expect_failure(lambda: create("/x", "/node", "nocolon"), "selector")
+        expect_failure(lambda: create("/x", "/node", "unix:uid:1", "--dns-name", "a..b"),
+                       "INVALID_ARGUMENT")
+        expect_failure(lambda: deployment.writ("entry", "show", "--id", "absent"), "NOT_FOUND")
+        expect_failure(lambda: deployment.writ("entry", "delete", "--id", "absent"), "absent")
+
+
+def test_wrong_use_ends_with_status_2_and_help_with_0():
+    env = dict(os.environ)
+    for arguments, code in ((["entry", "create", "--help"], 0), (["--version"], 0), ([], 2),
+                            (["entry"], 2), (["nonsense"], 2), (["entry", "show"], 2),
+                            (["svid", "fetch", "jwt"], 2),
+                            (["entry", "list", "--output", "xml"], 2),
+                            (["entry", "list", "--socket", "/nonexistent"], 1)):
+        done = subprocess.run([str(BIN / "writ"), *arguments], env=env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              check=False)
+        expect(done.returncode == code, f"{arguments}: {done.returncode}, not {code}: {done.stdout}")
+
+
+def test_minting_writes_files_with_the_right_modes():
+    with Deployment().start_server() as deployment:
+        deployment.start_agent()
+        deployment.entry("/app", [own_uid()], "/node")
+        home = deployment.directory / "identity"
+        deployment.writ("svid", "mint", "x509", "--spiffe-id", spiffe_id("/minted"), "--dns-name",
+                        "minted.test", "--write", str(home))
+        deployment.writ("svid", "mint", "jwt", "--spiffe-id", spiffe_id("/minted"), "--audience",
+                        "db", "--write", str(home))
+        modes = {p.name: p.stat().st_mode & 0o777 for p in home.iterdir()}
+        expect(modes == {"svid.0.key": 0o600, "svid.0.pem": 0o644, "bundle.0.pem": 0o644,
+                         "jwt_svid.0.token": 0o600}, f"{modes}")
+        done = subprocess.run(["openssl", "verify", "-CAfile", str(home / "bundle.0.pem"),
+                               str(home / "svid.0.pem")], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        expect(done.returncode == 0, done.stdout)
+        wait_until(lambda: deployment.workload("svid", "fetch", "x509"), "the agent has its SVIDs")
+        deployment.workload("svid", "validate", "x509", "--file", str(home / "svid.0.pem"))
+        deployment.workload("svid", "validate", "jwt", "--audience", "db", "--file",
+                            str(home / "jwt_svid.0.token"))
+        expect_failure(lambda: deployment.workload(
+            "svid", "validate", "jwt", "--audience", "other", "--file",
+            str(home / "jwt_svid.0.token")), "INVALID_ARGUMENT")
+        expect_failure(lambda: deployment.writ("svid", "mint", "x509", "--spiffe-id",
+                                               spiffe_id("/spire/server")), "INVALID_ARGUMENT")
+
+
+def test_audit_file_holds_every_issuance_and_no_secret():
+    with Deployment().start_server() as deployment:
+        token = deployment.token()
+        deployment.start_agent(token=token)
+        deployment.entry("/app", [own_uid()], "/node")
+        minted = deployment.writ("svid", "mint", "jwt", "--spiffe-id", spiffe_id("/job"),
+                                 "--audience", "db").strip()
+        serial = wait_until(lambda: deployment.workload_json(
+            "svid", "fetch", "x509")["svids"][0]["serial_number"], "the SVID")
+        deployment.server.stop(signal.SIGTERM)
+        audit = next(pathlib.Path(deployment.server.config["data_dir"]).rglob("audit*"))
+        if audit.is_dir():
+            audit = next(p for p in audit.iterdir() if p.is_file())
+        text = audit.read_text()
+        lines = [json.loads(line) for line in text.splitlines()]
+        expect(any(serial in json.dumps(line) for line in lines), "the SVID's serial is not there")
+        expect(any("/job" in json.dumps(line) for line in lines), "the minted token is not there")
+        expect(minted not in text and minted.split(".")[2] not in text, "a token is in the audit")
+
+
+if __name__ == "__main__":
+    run_tests(tests_of(sys.modules[__name__]))
