@@ -2,7 +2,10 @@
 #include "cli/cli.h"
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <ostream>
+
+#include "core/base/version.h"
 
 namespace writ {
 namespace {
@@ -31,7 +34,7 @@ CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name
 
 int RunCli(int argc, const char* const* argv, Session& session) {
   CLI::App app("Writ's command for operators and developers.\n", "writ");
-  app.set_version_flag("--version", "writ 0.1.0");
+  app.set_version_flag("--version", "writ " + std::string(Version()));
   app.require_subcommand(1);
   app.footer(
       "Each command explains itself: writ entry create --help\n"

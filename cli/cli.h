@@ -9,10 +9,10 @@
 
 #include <functional>
 #include <iosfwd>
-#include <map>
 #include <string>
 
 #include "core/base/clock.h"
+#include "core/base/environment.h"
 #include "core/base/random.h"
 #include "core/base/status.h"
 
@@ -26,7 +26,7 @@ enum class Output { kTable, kJson };
 
 // What a command works with. Filled by parsing, read by the command's body.
 struct Session {
-  std::map<std::string, std::string> environment;  // constant
+  Environment environment;  // constant
   std::ostream* out;
   std::ostream* err;
   Clock* clock;

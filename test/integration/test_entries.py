@@ -13,38 +13,15 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
-from harness import (BIN, CommandFailed, Deployment, expect,  # pylint: disable=wrong-import-position
+from harness import (BIN, CommandFailed, Deployment, Watch, expect,  # pylint: disable=wrong-import-position
                      expect_failure, own_uid, pause, run_tests, spiffe_id, tests_of, wait_until)
-
-
-class Watch:
-    """An open stream of `writ svid watch x509`, its updates as they come."""
-
-    def __init__(self, deployment):
-        self.path = deployment.directory / "watch.log"
-        self.file = open(self.path, "w", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [str(BIN / "writ"), "svid", "watch", "x509", "--socket", deployment.workload_socket()],
-            stdin=subprocess.DEVNULL, stdout=self.file, stderr=subprocess.STDOUT)
-
-    def text(self):
-        return self.path.read_text()
-
-    def ids(self):
-        return [line.split()[-1] for line in self.text().splitlines() if "SPIFFE ID:" in line]
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.file.close()
 
 
 def test_open_streams_see_entries_come_change_and_go():
     with Deployment().start_server() as deployment:
         deployment.start_agent()
         one = deployment.entry("/one", [own_uid()], "/node")
-        watch = Watch(deployment)
-        try:
+        with Watch(deployment) as watch:
             wait_until(lambda: watch.ids() == [spiffe_id("/one")], "the first identity")
             two = deployment.entry("/two", [own_uid()], "/node")
             wait_until(lambda: sorted(watch.ids()[1:]) == [spiffe_id("/one"), spiffe_id("/two")],
@@ -58,23 +35,18 @@ def test_open_streams_see_entries_come_change_and_go():
                    "the stream ended in between")
             deployment.writ("entry", "delete", "--id", one)
             wait_until(lambda: "no identity issued" in watch.text(), "the end of the stream")
-        finally:
-            watch.close()
 
 
 def test_swap_of_the_only_entry_never_ends_the_stream():
     with Deployment(agent={"sync_interval": "3s"}).start_server() as deployment:
         deployment.start_agent()
         old = deployment.entry("/old", [own_uid()], "/node")
-        watch = Watch(deployment)
-        try:
+        with Watch(deployment) as watch:
             wait_until(lambda: watch.ids() == [spiffe_id("/old")], "the first identity")
             deployment.writ("entry", "delete", "--id", old)
             deployment.entry("/new", [own_uid()], "/node")
             wait_until(lambda: watch.ids()[-1] == spiffe_id("/new"), "the new identity")
             expect("no identity" not in watch.text(), f"the stream ended: {watch.text()}")
-        finally:
-            watch.close()
 
 
 def test_nested_parents_and_aliases():

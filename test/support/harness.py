@@ -226,6 +226,33 @@ class Deployment:
         return self.writ_json(*arguments, socket_path=self.workload_socket(name), **options)
 
 
+class Watch:
+    """An open stream of `writ svid watch x509`, its updates as they come."""
+
+    def __init__(self, deployment):
+        self.path = deployment.directory / "watch.log"
+        self.file = open(self.path, "w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [str(BIN / "writ"), "svid", "watch", "x509", "--socket", deployment.workload_socket()],
+            stdin=subprocess.DEVNULL, stdout=self.file, stderr=subprocess.STDOUT)
+
+    def text(self):
+        return self.path.read_text()
+
+    def ids(self):
+        return [line.split()[-1] for line in self.text().splitlines() if "SPIFFE ID:" in line]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is not None:
+            print(f"--- end of the watch\n{self.text()[-2000:]}")
+        self.process.kill()
+        self.process.wait()
+        self.file.close()
+
+
 def spiffe_id(path):
     return path if path.startswith("spiffe://") else f"spiffe://{TRUST_DOMAIN}{path}"
 
