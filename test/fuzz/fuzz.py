@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Fuzzes one target, or each in turn: builds with clang's libFuzzer, Address and UB sanitizers, starts
+from the checked-in corpus and keeps what it finds in build-fuzz. A crash is printed with the file to
+add to the corpus."""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / "build-fuzz"
+CORPUS = ROOT / "test" / "fuzz" / "corpus"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev fuzz", description=__doc__)
+    parser.add_argument("target", nargs="?", help="one of: " + ", ".join(
+        sorted(p.name for p in CORPUS.iterdir())))
+    parser.add_argument("seconds", nargs="?", type=int, default=60, help="for each target")
+    options = parser.parse_args()
+    subprocess.run(["cmake", "-S", ROOT, "-B", BUILD, "-G", "Ninja", "-DWRIT_FUZZ=ON",
+                    "-DWRIT_SANITIZE=fuzzer-no-link,address,undefined", "-DWRIT_TESTS=OFF", "-DCMAKE_C_COMPILER=clang-14",
+                    "-DCMAKE_CXX_COMPILER=clang++-14"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", BUILD, "writ_fuzz"], check=True)
+    targets = [options.target] if options.target else sorted(p.name for p in CORPUS.iterdir())
+    for target in targets:
+        found = BUILD / "found" / target
+        found.mkdir(parents=True, exist_ok=True)
+        print(f"fuzzing {target} for {options.seconds} s", flush=True)
+        done = subprocess.run(
+            [BUILD / "bin" / "writ_fuzz", f"-max_total_time={options.seconds}", "-max_len=16384",
+             "-print_final_stats=1", f"-artifact_prefix={BUILD}/crash-{target}-", found,
+             CORPUS / target], env=dict(os.environ, WRIT_FUZZ_TARGET=target), check=False)
+        if done.returncode != 0:
+            print(f"{target} failed; add the crash file above to test/fuzz/corpus/{target}")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

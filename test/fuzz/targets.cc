@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test/fuzz/targets.h"
+
+#include "core/base/bytes.h"
+#include "core/base/config_yaml.h"
+#include "core/base/json.h"
+#include "core/crypto/csr.h"
+#include "core/crypto/jwk.h"
+#include "core/crypto/jws.h"
+#include "core/crypto/x509.h"
+#include "core/spiffe/bundle.h"
+#include "core/spiffe/entry.h"
+#include "core/spiffe/id.h"
+#include "core/spiffe/selector.h"
+#include "core/spiffe/svid.h"
+
+namespace writ {
+namespace {
+
+const TrustDomain& ExampleOrg() {
+  static const TrustDomain td = *TrustDomain::Parse("example.org");
+  return td;
+}
+
+void FuzzSpiffeId(std::string_view input) {
+  Result<SpiffeId> id = SpiffeId::Parse(input);
+  if (!id.ok()) return;
+  CHECK(id->text() == input);
+  CHECK(*SpiffeId::FromPath(id->trust_domain(), id->path()) == *id);
+}
+
+void FuzzSelector(std::string_view input) {
+  Result<Selector> selector = Selector::Parse(input);
+  if (selector.ok()) CHECK(selector->text() == input);
+  (void)ValidateDnsName(input);
+  (void)ValidateEntryId(input);
+}
+
+void FuzzBase64(std::string_view input) {
+  Result<std::string> url = Base64UrlDecode(input);
+  if (url.ok()) CHECK(Base64UrlEncode(*url) == input);
+  Result<std::string> padded = Base64Decode(input);
+  if (padded.ok()) CHECK(Base64Encode(*padded) == input);
+}
+
+void FuzzJson(std::string_view input) {
+  Result<Json> value = Json::Parse(input);
+  if (!value.ok()) return;
+  Result<Json> again = Json::Parse(value->Dump());
+  CHECK(again.ok());
+  CHECK(again->Dump() == value->Dump());
+}
+
+void FuzzYaml(std::string_view input) { (void)ParseYaml(input, "input"); }
+
+void FuzzCertificate(std::string_view input) {
+  Result<Certificate> certificate = Certificate::FromDer(input);
+  if (!certificate.ok()) return;
+  CHECK(certificate->der() == input);
+  (void)certificate->SubjectText();
+  (void)certificate->self_signed();
+  (void)CheckX509Leaf(*certificate);
+  (void)CheckX509Authority(*certificate, ExampleOrg());
+}
+
+void FuzzPem(std::string_view input) {
+  Result<std::vector<Certificate>> certificates = Certificate::FromPem(input);
+  if (certificates.ok()) CHECK(!certificates->empty());
+}
+
+void FuzzCsr(std::string_view input) { (void)ParseCsr(input); }
+
+void FuzzPublicKey(std::string_view input) {
+  Result<PublicKey> key = PublicKey::FromSpki(input);
+  if (key.ok()) CHECK(key->spki() == input);
+}
+
+void FuzzJws(std::string_view input) {
+  Result<Jws> jws = ParseJws(input);
+  if (jws.ok()) CHECK(input.starts_with(jws->signing_input));
+  (void)ParseJwtSvidInsecure(input);
+}
+
+void FuzzJwk(std::string_view input) {
+  Result<Json> value = Json::Parse(input);
+  if (!value.ok()) return;
+  Result<PublicKey> key = FromJwk(*value);
+  if (!key.ok()) return;
+  Result<Json> written = ToJwk(*key);
+  CHECK(written.ok());
+  CHECK(*FromJwk(*written) == *key);
+}
+
+void FuzzBundle(std::string_view input) {
+  Result<Bundle> bundle = ParseBundleFile(ExampleOrg(), input);
+  if (bundle.ok()) CHECK(FromSpiffeJson(ExampleOrg(), ToSpiffeJson(*bundle)).ok());
+  (void)FromWorkloadJwks(input);
+}
+
+constexpr FuzzTarget kTargets[] = {
+    {"base64", FuzzBase64},     {"bundle", FuzzBundle},       {"certificate", FuzzCertificate},
+    {"csr", FuzzCsr},           {"json", FuzzJson},           {"jwk", FuzzJwk},
+    {"jws", FuzzJws},           {"pem", FuzzPem},             {"public_key", FuzzPublicKey},
+    {"selector", FuzzSelector}, {"spiffe_id", FuzzSpiffeId},  {"yaml", FuzzYaml},
+};
+
+}  // namespace
+
+std::span<const FuzzTarget> FuzzTargets() { return kTargets; }
+
+}  // namespace writ
