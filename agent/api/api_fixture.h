@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the tests of the Workload API share: the API on a real GrpcServer with a real socket and a
+// real cache; attestors and the source of JWT-SVIDs answer what a test tells them.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <sys/types.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/api/workload_api.h"
+#include "agent/cache/cache.h"
+#include "core/base/json.h"
+#include "core/base/mutex.h"
+#include "core/base/random.h"
+#include "core/keys/key_manager.h"
+#include "spiffe/workload/workload.grpc.pb.h"
+#include "test/fake/fake_clock.h"
+#include "test/fake/fake_log.h"
+#include "test/support/paths.h"
+
+namespace writ {
+
+// Answers by process; a process that is not named gets what stands under 0.
+class TableAttestor final : public WorkloadAttestor {
+ public:
+  std::string name() const override { return "fake"; }
+  Result<std::vector<Selector>> Attest(const Caller& caller) override;
+  void Answer(pid_t pid, Result<std::vector<Selector>> selectors);
+
+ private:
+  Mutex mu_;
+  std::map<pid_t, Result<std::vector<Selector>>> answers_ GUARDED_BY(mu_);
+};
+
+// Makes up tokens "<spiffe id>|<audience>,<audience>", or fails as told.
+class TableJwtSource final : public JwtSource {
+ public:
+  Result<HeldJwt> Fetch(const Entry& entry, std::vector<std::string> audience,
+                        MonoTime deadline) override;
+  void Fail(Status status);
+
+ private:
+  Mutex mu_;
+  Status failure_ GUARDED_BY(mu_);
+};
+
+// A process that has connected to a socket and whose connection this process speaks on.
+class OtherProcess {
+ public:
+  explicit OtherProcess(const std::string& socket_path);
+  ~OtherProcess();
+  void Kill();
+  pid_t pid() const { return pid_; }
+  std::shared_ptr<grpc::Channel> Channel();  // once
+
+ private:
+  pid_t pid_;
+  int connection_ = -1;
+};
+
+class ApiFixture : public testing::Test {
+ protected:
+  using Stub = SpiffeWorkloadAPI::Stub;
+
+  ApiFixture();
+  ~ApiFixture() override;
+
+  std::unique_ptr<Stub> NewStub() const;
+  static std::unique_ptr<grpc::ClientContext> Context(bool with_header = true);
+
+  Entry MakeEntry(const std::string& id, const std::string& path, Selectors selectors) const;
+  std::shared_ptr<const HeldX509> MakeX509(const std::string& chain) const;
+  std::shared_ptr<const Bundle> MakeBundle(int authorities);
+  // One entry "e1" for the selector fake:a with an SVID, and a bundle.
+  void ApplyOneIdentity();
+  void Rotate(const std::string& entry_id, const std::string& chain);
+  std::string SignToken(const Json& claims) const;
+  Json Claims(const std::string& id, const std::string& audience, int64_t exp_in_seconds) const;
+
+  const TrustDomain td_ = TrustDomain::Parse("example.org").value();
+  const Selector a_{"fake", "a"};
+  const Selector b_{"fake", "b"};
+  TempDir dir_;
+  std::string socket_ = dir_ / "public/workload.sock";
+  FakeClock clock_;
+  SystemClock system_clock_;
+  SystemRandom random_;
+  FakeLog log_;
+  std::shared_ptr<Signer> signer_;
+  std::vector<X509Authority> authorities_;
+  std::shared_ptr<Cache> cache_;
+  TableJwtSource jwt_;
+  TableAttestor* attestor_;  // owned by attestation_
+  std::unique_ptr<WorkloadAttestation> attestation_;
+  std::unique_ptr<WorkloadApi> api_;
+  std::unique_ptr<GrpcServer> server_;
+  std::unique_ptr<Stub> stub_;
+};
+
+}  // namespace writ

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/api/api_fixture.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <grpcpp/create_channel_posix.h>
+
+#include <chrono>
+
+#include "core/crypto/jws.h"
+
+namespace writ {
+namespace {
+
+constexpr auto kCallDeadline = std::chrono::seconds(20);  // only a broken test waits for it
+
+int ConnectTo(const char* path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (fd < 0 || connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return -1;
+  return fd;
+}
+
+// One descriptor over a socket pair; -1 when none comes.
+void SendFd(int to, int fd) {
+  char byte = 'f';
+  iovec data{.iov_base = &byte, .iov_len = 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+  msghdr message{.msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
+                 .msg_controllen = sizeof control};
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof fd);
+  memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  if (sendmsg(to, &message, 0) < 0) _exit(1);
+}
+
+int ReceiveFd(int from) {
+  char byte;
+  iovec data{.iov_base = &byte, .iov_len = 1};
+  int fd = -1;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+  msghdr message{.msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
+                 .msg_controllen = sizeof control};
+  if (recvmsg(from, &message, MSG_CMSG_CLOEXEC) <= 0) return -1;
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header != nullptr) memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  return fd;
+}
+
+}  // namespace
+
+Result<std::vector<Selector>> TableAttestor::Attest(const Caller& caller) {
+  MutexLock lock(mu_);
+  auto it = answers_.find(caller.pid());
+  if (it == answers_.end()) it = answers_.find(0);
+  if (it == answers_.end()) return std::vector<Selector>{};
+  return it->second;
+}
+
+void TableAttestor::Answer(pid_t pid, Result<std::vector<Selector>> selectors) {
+  MutexLock lock(mu_);
+  answers_.insert_or_assign(pid, std::move(selectors));
+}
+
+Result<HeldJwt> TableJwtSource::Fetch(const Entry& entry, std::vector<std::string> audience,
+                                      MonoTime) {
+  MutexLock lock(mu_);
+  if (!failure_.ok()) return failure_;
+  HeldJwt jwt;
+  jwt.token = entry.spiffe_id.text() + "|";
+  for (const std::string& value : audience) jwt.token += value + ",";
+  return jwt;
+}
+
+void TableJwtSource::Fail(Status status) {
+  MutexLock lock(mu_);
+  failure_ = std::move(status);
+}
+
+OtherProcess::OtherProcess(const std::string& socket_path) {
+  int pair[2];
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+  pid_ = fork();
+  CHECK(pid_ >= 0);
+  if (pid_ == 0) {  // system calls only: other threads may have held locks
+    SendFd(pair[1], ConnectTo(socket_path.c_str()));
+    while (true) pause();
+  }
+  close(pair[1]);
+  connection_ = ReceiveFd(pair[0]);
+  close(pair[0]);
+  CHECK(connection_ >= 0);
+}
+
+OtherProcess::~OtherProcess() { Kill(); }
+
+void OtherProcess::Kill() {
+  if (pid_ <= 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+std::shared_ptr<grpc::Channel> OtherProcess::Channel() {
+  return grpc::CreateInsecureChannelFromFd("workload", std::exchange(connection_, -1));
+}
+
+ApiFixture::ApiFixture() {
+  signer_ = MakeSoftwareSigner(PrivateKey::Generate(KeyType::kEcP256).value());
+  cache_ = Cache::Make(&clock_, 100);
+  auto attestor = std::make_unique<TableAttestor>();
+  attestor_ = attestor.get();
+  attestor_->Answer(0, std::vector<Selector>{a_});
+  std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
+  attestors.push_back(std::move(attestor));
+  attestation_ = std::make_unique<WorkloadAttestation>(std::move(attestors), &log_);
+  api_ = WorkloadApi::Make({.trust_domain = td_,
+                            .cache = cache_.get(),
+                            .jwt = &jwt_,
+                            .attestation = attestation_.get(),
+                            .clock = &clock_,
+                            .log = &log_});
+  auto server = GrpcServer::Start(
+      {.name = "workload",
+       .services = {api_->service()},
+       .reflection = true,
+       .unix_listeners = {{.path = socket_, .mode = 0666, .directory_mode = 0755}},
+       .clock = &system_clock_,
+       .random = &random_,
+       .log = &log_});
+  CHECK(server.ok());
+  server_ = std::move(server).value();
+  api_->ServeOn(server_.get());
+  stub_ = NewStub();
+}
+
+ApiFixture::~ApiFixture() {
+  api_->EndStreams();
+  server_->Shutdown(system_clock_.Monotonic() + kCallDeadline);
+}
+
+std::unique_ptr<ApiFixture::Stub> ApiFixture::NewStub() const {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
+  return SpiffeWorkloadAPI::NewStub(grpc::CreateCustomChannel(
+      "unix:" + socket_, grpc::InsecureChannelCredentials(), arguments));
+}
+
+std::unique_ptr<grpc::ClientContext> ApiFixture::Context(bool with_header) {
+  auto context = std::make_unique<grpc::ClientContext>();
+  if (with_header) context->AddMetadata("workload.spiffe.io", "true");
+  context->set_deadline(SystemClock().Now() + kCallDeadline);
+  return context;
+}
+
+Entry ApiFixture::MakeEntry(const std::string& id, const std::string& path,
+                            Selectors selectors) const {
+  return Entry{.id = id,
+               .spiffe_id = SpiffeId::FromPath(td_, path).value(),
+               .parent_id = SpiffeId::FromPath(td_, "/spire/agent/join_token/t").value(),
+               .selectors = std::move(selectors)};
+}
+
+std::shared_ptr<const HeldX509> ApiFixture::MakeX509(const std::string& chain) const {
+  auto held = std::make_shared<HeldX509>();
+  held->chain_der = chain;
+  held->key_pkcs8 = Secret("key of " + chain);
+  held->not_before = clock_.Now();
+  held->not_after = clock_.Now() + std::chrono::hours(1);
+  return held;
+}
+
+std::shared_ptr<const Bundle> ApiFixture::MakeBundle(int authorities) {
+  while (authorities_.size() < static_cast<size_t>(authorities)) {
+    const CertificateTemplate root{.serial = Serial::Generate(random_),
+                                   .subject = {.organization = "Test"},
+                                   .not_before = clock_.Now(),
+                                   .not_after = clock_.Now() + std::chrono::hours(24),
+                                   .uri_sans = {td_.id()},
+                                   .is_ca = true};
+    const std::string der = SignSelfSigned(root, *signer_).value();
+    authorities_.push_back({.certificate = Certificate::FromDer(der).value()});
+  }
+  return std::make_shared<const Bundle>(
+      Bundle{.trust_domain = td_,
+             .x509 = {authorities_.begin(), authorities_.begin() + authorities},
+             .jwt = {{.key_id = "k1", .key = signer_->Public()}}});
+}
+
+void ApiFixture::ApplyOneIdentity() {
+  cache_->Apply({.put = {MakeEntry("e1", "/a", {a_})},
+                 .x509 = {{"e1", MakeX509("chain 1")}},
+                 .bundle = MakeBundle(1)});
+}
+
+void ApiFixture::Rotate(const std::string& entry_id, const std::string& chain) {
+  cache_->Apply({.x509 = {{entry_id, MakeX509(chain)}}});
+}
+
+std::string ApiFixture::SignToken(const Json& claims) const {
+  return SignJws(claims, "k1", "JWT", *signer_).value();
+}
+
+Json ApiFixture::Claims(const std::string& id, const std::string& audience,
+                        int64_t exp_in_seconds) const {
+  const int64_t now = ToUnixSeconds(clock_.Now());
+  Json claims = Json::MakeObject();
+  claims.Set("sub", id).Set("aud", audience).Set("exp", now + exp_in_seconds).Set("iat", now);
+  return claims;
+}
+
+}  // namespace writ

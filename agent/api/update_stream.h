@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// UpdateStream: one open FetchX509SVID, FetchX509Bundles or FetchJWTBundles call.
+//
+// Life: the process is attested on a worker, then the stream subscribes to the cache; at each notice
+// it takes the newest update, composes the answer and writes it when it differs from the last one.
+// At most one write is in flight, and what came meanwhile is found by the next look: a slow reader
+// holds one answer, a stuck one too, and neither delays anybody else.
+//
+// Trust: the caller is hostile; it is asked for being the same process before each answer.
+// Threads: gRPC's reactions, the delivery thread and a worker, all under one lock of the stream.
+// Lifetime: owns itself until gRPC is done with it; what StreamSetting names outlives it.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "agent/api/answers.h"
+#include "agent/api/delivery.h"
+#include "agent/cache/cache.h"
+#include "agent/workload/workload_attestation.h"
+#include "core/base/log.h"
+#include "core/base/mutex.h"
+#include "core/base/thread.h"
+#include "core/net/grpc_server.h"
+
+namespace writ {
+
+// What every stream uses; all borrowed.
+struct StreamSetting {
+  Cache* cache;
+  const WorkloadAttestation* attestation;
+  WorkerPool* attesters;
+  Delivery* delivery;
+  OpenStreams* streams;
+  Log* log;
+};
+
+// The sentences of the Workload API, also for calls that are no streams.
+Status AgentBusy();
+Status NotSyncedYet();
+Status NoIdentityIssued(const Caller& caller, Log& log);
+Status CallerGone(const Caller& caller);
+
+// A stream that is refused before it began.
+template <typename Response>
+class RefusedStream final : public grpc::ServerWriteReactor<Response> {
+ public:
+  static grpc::ServerWriteReactor<Response>* Start(const Status& status) {
+    auto stream = std::make_shared<RefusedStream>();
+    stream->self_ = stream;
+    stream->Finish(ToGrpc(status));
+    return stream.get();
+  }
+  void OnDone() override { const auto last = std::move(self_); }
+
+ private:
+  std::shared_ptr<RefusedStream> self_;  // set before gRPC knows the stream, cleared by OnDone
+};
+
+template <typename Response>
+class UpdateStream final : public grpc::ServerWriteReactor<Response>,
+                           public Deliverable,
+                           public std::enable_shared_from_this<UpdateStream<Response>> {
+ public:
+  // Null: nothing to say yet. `first`: nothing has been said yet.
+  using Compose = std::unique_ptr<Response> (*)(const WorkloadUpdate& update, bool first);
+
+  UpdateStream(const StreamSetting& setting, std::shared_ptr<const Caller> caller, Compose compose)
+      : setting_(setting), caller_(std::move(caller)), compose_(compose) {}
+
+  static grpc::ServerWriteReactor<Response>* Start(const StreamSetting& setting,
+                                                   std::shared_ptr<const Caller> caller,
+                                                   Compose compose) {
+    auto stream = std::make_shared<UpdateStream>(setting, std::move(caller), compose);
+    const Result<uint64_t> number = setting.streams->Enter(stream->caller_->pid(), stream);
+    if (!number.ok()) return RefusedStream<Response>::Start(number.status());
+    stream->number_ = *number;
+    stream->self_ = stream;
+    if (!setting.attesters->Submit([stream] { stream->Attest(); })) stream->End(AgentBusy());
+    return stream.get();
+  }
+
+  void Deliver() override {
+    MutexLock lock(mu_);
+    if (ended_ || writing_ || subscription_ == nullptr) return;
+    const std::shared_ptr<const WorkloadUpdate> update = subscription_->Take();
+    if (update == nullptr) return;
+    switch (update->state) {
+      case WorkloadUpdate::State::kNotSynced:
+        return EndLocked(NotSyncedYet());
+      case WorkloadUpdate::State::kNoIdentity:
+        return EndLocked(NoIdentityIssued(*caller_, *setting_.log));
+      case WorkloadUpdate::State::kPending:
+      case WorkloadUpdate::State::kReady:
+        return WriteLocked(compose_(*update, last_fingerprint_.empty()));
+    }
+  }
+
+  void End(const Status& status) override {
+    MutexLock lock(mu_);
+    EndLocked(status);
+  }
+
+  void OnWriteDone(bool ok) override {
+    MutexLock lock(mu_);
+    WipeKeys(*response_);
+    response_.reset();
+    writing_ = false;
+    if (ended_) {
+      this->Finish(ToGrpc(*ended_));
+    } else if (!ok) {
+      EndLocked(Cancelled("the caller has left"));
+    } else {
+      setting_.delivery->Schedule(this->shared_from_this());
+    }
+  }
+
+  void OnCancel() override { End(Cancelled("the caller has left")); }
+
+  void OnDone() override {
+    setting_.streams->Leave(number_);
+    const auto last = std::move(self_);
+  }
+
+ private:
+  void Attest() {
+    {
+      MutexLock lock(mu_);
+      if (ended_) return;  // cancelled while it waited for a worker
+    }
+    const Result<Selectors> selectors = setting_.attestation->Attest(*caller_);
+    if (!selectors.ok()) return End(selectors.status());
+    auto notify = [weak = this->weak_from_this(), delivery = setting_.delivery] {
+      if (auto stream = weak.lock()) delivery->Schedule(std::move(stream));
+    };
+    auto subscription = setting_.cache->Subscribe(*selectors, std::move(notify));
+    {
+      MutexLock lock(mu_);
+      if (ended_) return;
+      subscription_ = std::move(subscription);
+    }
+    // A notice from within Subscribe() may have found no subscription yet.
+    setting_.delivery->Schedule(this->shared_from_this());
+  }
+
+  void WriteLocked(std::unique_ptr<Response> response) REQUIRES(mu_) {
+    if (response == nullptr) return;
+    std::string fingerprint = FingerprintOf(*response);
+    if (fingerprint == last_fingerprint_) return WipeKeys(*response);
+    if (!caller_->Alive()) {
+      WipeKeys(*response);
+      return EndLocked(CallerGone(*caller_));
+    }
+    last_fingerprint_ = std::move(fingerprint);
+    response_ = std::move(response);
+    writing_ = true;
+    this->StartWrite(response_.get());
+  }
+
+  void EndLocked(const Status& status) REQUIRES(mu_) {
+    if (ended_) return;
+    ended_ = status;
+    subscription_.reset();
+    if (!writing_) this->Finish(ToGrpc(status));
+  }
+
+  const StreamSetting& setting_;
+  const std::shared_ptr<const Caller> caller_;
+  const Compose compose_;
+  uint64_t number_ = 0;                 // set before gRPC knows the stream
+  std::shared_ptr<UpdateStream> self_;  // set before gRPC knows the stream, cleared by OnDone
+
+  Mutex mu_;
+  std::unique_ptr<Subscription> subscription_ GUARDED_BY(mu_);
+  std::unique_ptr<Response> response_ GUARDED_BY(mu_);  // what is being written
+  bool writing_ GUARDED_BY(mu_) = false;
+  std::optional<Status> ended_ GUARDED_BY(mu_);  // how; Finish() follows the write in flight
+  std::string last_fingerprint_ GUARDED_BY(mu_);
+};
+
+}  // namespace writ

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/api/workload_api.h"
+
+#include <atomic>
+#include <string>
+#include <utility>
+
+#include "agent/api/answers.h"
+#include "agent/api/delivery.h"
+#include "agent/api/update_stream.h"
+#include "agent/api/workload_calls.h"
+#include "core/base/thread.h"
+#include "spiffe/workload/workload.grpc.pb.h"
+
+namespace writ {
+namespace {
+
+constexpr char kSecurityHeader[] = "workload.spiffe.io";
+
+// SPIFFE Workload Endpoint section 3: what keeps forged requests of other programs out.
+Status CheckSecurityHeader(const grpc::CallbackServerContext& context) {
+  const auto [begin, end] = context.client_metadata().equal_range(kSecurityHeader);
+  if (begin == end) {
+    return InvalidArgument("security header missing from request: expected the metadata "
+                           "workload.spiffe.io with the value true");
+  }
+  if (std::next(begin) != end || begin->second != "true") {
+    return InvalidArgument("security header malformed: expected the metadata workload.spiffe.io "
+                           "exactly once, with the value true");
+  }
+  return OkStatus();
+}
+
+class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::CallbackService {
+ public:
+  explicit SpiffeWorkloadApi(const WorkloadApiOptions& options)
+      : attesters_("attest", kAttestersCount, kAttestationsWaitingMax),
+        jwt_fetchers_("jwt", kJwtFetchersCount, kJwtFetchesWaitingMax),
+        calls_{.options = options, .attesters = &attesters_, .jwt_fetchers = &jwt_fetchers_},
+        streams_{.cache = options.cache,
+                 .attestation = options.attestation,
+                 .attesters = &attesters_,
+                 .delivery = &delivery_,
+                 .streams = &open_streams_,
+                 .log = options.log} {}
+
+  grpc::Service* service() override { return this; }
+  void ServeOn(const GrpcServer* server) override { server_ = server; }
+  size_t OpenStreamCount() const override { return open_streams_.size(); }
+  void EndStreams() override {
+    open_streams_.EndAll(Unavailable("the agent is stopping; call again"));
+  }
+
+ private:
+  using Context = grpc::CallbackServerContext;
+
+  // Who is calling; an error refuses the call.
+  Result<std::shared_ptr<const Caller>> Admit(const Context& context) const {
+    TRY(CheckSecurityHeader(context));
+    const GrpcServer* server = server_;
+    if (server == nullptr) return Unavailable("the agent is starting; call again");
+    const std::shared_ptr<const Peer> peer = server->PeerOf(context);
+    if (peer == nullptr || peer->caller == nullptr) return Unavailable("the caller has left");
+    return peer->caller;
+  }
+
+  template <typename Response>
+  grpc::ServerWriteReactor<Response>* StartStream(
+      const Context& context, typename UpdateStream<Response>::Compose compose) {
+    Result<std::shared_ptr<const Caller>> caller = Admit(context);
+    if (!caller.ok()) return RefusedStream<Response>::Start(caller.status());
+    return UpdateStream<Response>::Start(streams_, std::move(caller).value(), compose);
+  }
+
+  // The optional WIT-SVID profile; the header is checked first, as for every call.
+  template <typename Response>
+  grpc::ServerWriteReactor<Response>* RefuseWit(const Context& context) {
+    const Status status = CheckSecurityHeader(context);
+    if (!status.ok()) return RefusedStream<Response>::Start(status);
+    return RefusedStream<Response>::Start(
+        Unimplemented("this agent does not serve the WIT-SVID profile"));
+  }
+
+  grpc::ServerWriteReactor<X509SVIDResponse>* FetchX509SVID(Context* context,
+                                                            const X509SVIDRequest*) override {
+    return StartStream<X509SVIDResponse>(*context, MakeX509Svids);
+  }
+  grpc::ServerWriteReactor<X509BundlesResponse>* FetchX509Bundles(
+      Context* context, const X509BundlesRequest*) override {
+    return StartStream<X509BundlesResponse>(*context, MakeX509Bundles);
+  }
+  grpc::ServerWriteReactor<JWTBundlesResponse>* FetchJWTBundles(Context* context,
+                                                                const JWTBundlesRequest*) override {
+    return StartStream<JWTBundlesResponse>(*context, MakeJwtBundles);
+  }
+  grpc::ServerWriteReactor<WITSVIDResponse>* FetchWITSVID(Context* context,
+                                                          const WITSVIDRequest*) override {
+    return RefuseWit<WITSVIDResponse>(*context);
+  }
+  grpc::ServerWriteReactor<WITBundlesResponse>* FetchWITBundles(Context* context,
+                                                                const WITBundlesRequest*) override {
+    return RefuseWit<WITBundlesResponse>(*context);
+  }
+  grpc::ServerUnaryReactor* FetchJWTSVID(Context* context, const JWTSVIDRequest* request,
+                                         JWTSVIDResponse* response) override {
+    Result<std::shared_ptr<const Caller>> caller = Admit(*context);
+    if (!caller.ok()) return RefuseCall(caller.status());
+    return StartFetchJwtSvid(calls_, *context, std::move(caller).value(), request, response);
+  }
+  grpc::ServerUnaryReactor* ValidateJWTSVID(Context* context, const ValidateJWTSVIDRequest* request,
+                                            ValidateJWTSVIDResponse* response) override {
+    Result<std::shared_ptr<const Caller>> caller = Admit(*context);
+    if (!caller.ok()) return RefuseCall(caller.status());
+    return StartValidateJwtSvid(calls_, std::move(caller).value(), request, response);
+  }
+
+  std::atomic<const GrpcServer*> server_ = nullptr;
+  OpenStreams open_streams_;  // its own lock
+  Delivery delivery_;         // its own lock
+  WorkerPool attesters_;      // its own lock
+  WorkerPool jwt_fetchers_;   // its own lock
+  const CallSetting calls_;
+  const StreamSetting streams_;
+};
+
+}  // namespace
+
+Status AgentBusy() { return Unavailable("the agent is busy: too many calls wait; call again"); }
+
+Status NotSyncedYet() {
+  return Unavailable("the agent has not finished its first synchronization with the server; call "
+                     "again");
+}
+
+Status NoIdentityIssued(const Caller& caller, Log& log) {
+  log.Warn("no identity issued: no registration entry matches the caller",
+           {{"pid", caller.pid()}, {"uid", caller.uid()}, {"gid", caller.gid()}});
+  return PermissionDenied(
+      "no identity issued: no registration entry matches process " + std::to_string(caller.pid()) +
+      "; compare its selectors (the agent logs them at level debug) with `writ entry list`");
+}
+
+Status CallerGone(const Caller& caller) {
+  return Unavailable("process " + std::to_string(caller.pid()) + ", which connected, is gone");
+}
+
+std::unique_ptr<WorkloadApi> WorkloadApi::Make(WorkloadApiOptions options) {
+  return std::make_unique<SpiffeWorkloadApi>(options);
+}
+
+}  // namespace writ

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/api/workload_calls.h"
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/api/answers.h"
+#include "agent/api/update_stream.h"
+#include "core/spiffe/svid.h"
+
+namespace writ {
+namespace {
+
+// Runs on workers and finishes exactly once, also when the caller has left meanwhile.
+class UnaryCall : public grpc::ServerUnaryReactor,
+                  public std::enable_shared_from_this<UnaryCall> {
+ public:
+  void OnDone() override { const auto last = std::move(self_); }
+
+ protected:
+  template <typename Call, typename... Args>
+  static std::shared_ptr<Call> Make(Args&&... args) {
+    auto call = std::make_shared<Call>(std::forward<Args>(args)...);
+    call->self_ = call;
+    return call;
+  }
+  void End(const Status& status) { Finish(ToGrpc(status)); }
+
+ private:
+  std::shared_ptr<UnaryCall> self_;  // set before gRPC knows the call, cleared by OnDone
+};
+
+class RefusedCall final : public UnaryCall {
+ public:
+  static grpc::ServerUnaryReactor* Start(const Status& status) {
+    const auto call = Make<RefusedCall>();
+    call->End(status);
+    return call.get();
+  }
+};
+
+// The caller's deadline by our clock that never jumps.
+MonoTime DeadlineOf(const grpc::CallbackServerContext& context, const Clock& clock) {
+  const auto left = context.deadline() - clock.Now();
+  return clock.Monotonic() + std::clamp<Duration>(left, Duration::zero(), kJwtFetchMax);
+}
+
+Result<std::vector<std::string>> AudienceOf(const JWTSVIDRequest& request) {
+  std::vector<std::string> audience;
+  size_t bytes = 0;
+  for (const std::string& value : request.audience()) {
+    bytes += value.size();
+    if (!value.empty()) audience.push_back(value);
+  }
+  if (audience.empty()) {
+    return InvalidArgument("audience must be specified: a JWT-SVID is for one audience or more");
+  }
+  if (audience.size() > kAudiencesMax || bytes > kAudienceBytesMax) {
+    return InvalidArgument("too many audiences: expected at most " + std::to_string(kAudiencesMax) +
+                           " of " + std::to_string(kAudienceBytesMax) + " bytes together, got " +
+                           std::to_string(audience.size()) + " of " + std::to_string(bytes));
+  }
+  return audience;
+}
+
+class FetchJwtSvidCall final : public UnaryCall {
+ public:
+  FetchJwtSvidCall(const CallSetting& setting, std::shared_ptr<const Caller> caller,
+                   MonoTime deadline, std::vector<std::string> audience,
+                   const std::string& spiffe_id, JWTSVIDResponse* response)
+      : setting_(setting),
+        caller_(std::move(caller)),
+        deadline_(deadline),
+        audience_(std::move(audience)),
+        spiffe_id_(spiffe_id),
+        response_(response) {}
+
+  static grpc::ServerUnaryReactor* Start(const CallSetting& setting,
+                                         const grpc::CallbackServerContext& context,
+                                         std::shared_ptr<const Caller> caller,
+                                         const JWTSVIDRequest& request,
+                                         JWTSVIDResponse* response) {
+    Result<std::vector<std::string>> audience = AudienceOf(request);
+    if (!audience.ok()) return RefusedCall::Start(audience.status());
+    if (!request.spiffe_id().empty()) {
+      const Result<SpiffeId> id = SpiffeId::Parse(request.spiffe_id());
+      if (!id.ok()) return RefusedCall::Start(id.status().Annotate("invalid requested SPIFFE ID"));
+    }
+    const auto call = Make<FetchJwtSvidCall>(
+        setting, std::move(caller), DeadlineOf(context, *setting.options.clock),
+        std::move(audience).value(), request.spiffe_id(), response);
+    if (!setting.attesters->Submit([call] { call->Select(); })) call->End(AgentBusy());
+    return call.get();
+  }
+
+ private:
+  // Which identities are meant; then on to the workers that may wait for the server.
+  void Select() {
+    const Status status = SelectIdentities();
+    if (!status.ok()) return End(status);
+    auto self = std::static_pointer_cast<FetchJwtSvidCall>(shared_from_this());
+    if (!setting_.jwt_fetchers->Submit([self] { self->End(self->FetchAll()); })) End(AgentBusy());
+  }
+
+  Status SelectIdentities() {
+    const WorkloadApiOptions& options = setting_.options;
+    const Selectors selectors = TRY(options.attestation->Attest(*caller_));
+    const std::shared_ptr<const WorkloadUpdate> update = options.cache->Lookup(selectors);
+    if (update->state == WorkloadUpdate::State::kNotSynced) return NotSyncedYet();
+    for (const Identity& identity : update->identities) {
+      if (spiffe_id_.empty() || identity.entry->spiffe_id.text() == spiffe_id_) {
+        identities_.push_back(identity);
+      }
+    }
+    if (!identities_.empty()) return OkStatus();
+    if (update->identities.empty()) return NoIdentityIssued(*caller_, *options.log);
+    return PermissionDenied("no identity issued: process " + std::to_string(caller_->pid()) +
+                            " does not hold " + spiffe_id_ +
+                            "; ask without spiffe_id to see what it holds");
+  }
+
+  Status FetchAll() {
+    for (const Identity& identity : identities_) {
+      const Result<HeldJwt> jwt = setting_.options.jwt->Fetch(*identity.entry, audience_, deadline_);
+      if (!jwt.ok()) {
+        return Unavailable("could not fetch a JWT-SVID for " + identity.entry->spiffe_id.text() +
+                           ": " + jwt.status().message());
+      }
+      JWTSVID& svid = *response_->add_svids();
+      svid.set_spiffe_id(identity.entry->spiffe_id.text());
+      svid.set_svid(jwt->token);
+      svid.set_hint(identity.entry->hint);
+    }
+    if (!caller_->Alive()) {
+      response_->Clear();
+      return CallerGone(*caller_);
+    }
+    return OkStatus();
+  }
+
+  const CallSetting& setting_;
+  const std::shared_ptr<const Caller> caller_;
+  const MonoTime deadline_;
+  const std::vector<std::string> audience_;
+  const std::string spiffe_id_;  // empty: all
+  JWTSVIDResponse* const response_;
+  std::vector<Identity> identities_;  // set by Select
+};
+
+class ValidateJwtSvidCall final : public UnaryCall {
+ public:
+  ValidateJwtSvidCall(const CallSetting& setting, std::shared_ptr<const Caller> caller,
+                      const ValidateJWTSVIDRequest& request, ValidateJWTSVIDResponse* response)
+      : setting_(setting), caller_(std::move(caller)), request_(request), response_(response) {}
+
+  static grpc::ServerUnaryReactor* Start(const CallSetting& setting,
+                                         std::shared_ptr<const Caller> caller,
+                                         const ValidateJWTSVIDRequest& request,
+                                         ValidateJWTSVIDResponse* response) {
+    if (request.audience().empty()) {
+      return RefusedCall::Start(InvalidArgument("audience must be specified: the one that the "
+                                                "token has to be for"));
+    }
+    if (request.svid().empty()) {
+      return RefusedCall::Start(InvalidArgument("svid must be specified: the token to validate"));
+    }
+    const auto call = Make<ValidateJwtSvidCall>(setting, std::move(caller), request, response);
+    if (!setting.attesters->Submit([call] { call->End(call->Validate()); })) {
+      call->End(AgentBusy());
+    }
+    return call.get();
+  }
+
+ private:
+  // Needs no identity, but a caller that can be identified.
+  Status Validate() {
+    const WorkloadApiOptions& options = setting_.options;
+    TRY(options.attestation->Attest(*caller_));
+    const std::shared_ptr<const Bundle> own = options.cache->CurrentBundle();
+    if (own == nullptr) return NotSyncedYet();
+    const Result<JwtSvid> svid = ValidateJwtSvid(request_.svid(), request_.audience(),
+                                                 std::span(own.get(), 1), options.clock->Now());
+    if (!svid.ok()) return InvalidArgument(svid.status().message());
+    response_->set_spiffe_id(svid->id.text());
+    *response_->mutable_claims() = MakeClaims(*svid, options.trust_domain);
+    return OkStatus();
+  }
+
+  const CallSetting& setting_;
+  const std::shared_ptr<const Caller> caller_;
+  const ValidateJWTSVIDRequest& request_;
+  ValidateJWTSVIDResponse* const response_;
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* RefuseCall(const Status& status) { return RefusedCall::Start(status); }
+
+grpc::ServerUnaryReactor* StartFetchJwtSvid(const CallSetting& setting,
+                                            const grpc::CallbackServerContext& context,
+                                            std::shared_ptr<const Caller> caller,
+                                            const JWTSVIDRequest* request,
+                                            JWTSVIDResponse* response) {
+  return FetchJwtSvidCall::Start(setting, context, std::move(caller), *request, response);
+}
+
+grpc::ServerUnaryReactor* StartValidateJwtSvid(const CallSetting& setting,
+                                               std::shared_ptr<const Caller> caller,
+                                               const ValidateJWTSVIDRequest* request,
+                                               ValidateJWTSVIDResponse* response) {
+  return ValidateJwtSvidCall::Start(setting, std::move(caller), *request, response);
+}
+
+}  // namespace writ

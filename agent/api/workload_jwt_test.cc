@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The JWT-SVID profile of the SPIFFE Workload API, clause by clause (docs/conformance.md cites these
+// names).
+#include "agent/api/api_fixture.h"
+
+namespace writ {
+namespace {
+
+class WorkloadApiJwtTest : public ApiFixture {
+ protected:
+  grpc::Status Fetch(const std::vector<std::string>& audience, const std::string& id = "") {
+    JWTSVIDRequest request;
+    for (const std::string& value : audience) request.add_audience(value);
+    request.set_spiffe_id(id);
+    fetched_.Clear();
+    return stub_->FetchJWTSVID(Context().get(), request, &fetched_);
+  }
+  grpc::Status Validate(const std::string& token, const std::string& audience) {
+    ValidateJWTSVIDRequest request;
+    request.set_svid(token);
+    request.set_audience(audience);
+    validated_.Clear();
+    return stub_->ValidateJWTSVID(Context().get(), request, &validated_);
+  }
+
+  JWTSVIDResponse fetched_;
+  ValidateJWTSVIDResponse validated_;
+};
+
+// Section 6.2.1: without spiffe_id, all identities.
+TEST_F(WorkloadApiJwtTest, FetchGivesATokenForEachIdentity) {
+  Entry hinted = MakeEntry("e2", "/b", {a_});
+  hinted.hint = "external";
+  cache_->Apply({.put = {MakeEntry("e1", "/a", {a_}), hinted}, .bundle = MakeBundle(1)});
+  const grpc::Status status = Fetch({"x", "y"});
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(fetched_.svids_size(), 2);
+  EXPECT_EQ(fetched_.svids(0).spiffe_id(), "spiffe://example.org/a");
+  EXPECT_EQ(fetched_.svids(0).svid(), "spiffe://example.org/a|x,y,");
+  EXPECT_EQ(fetched_.svids(0).hint(), "");
+  EXPECT_EQ(fetched_.svids(1).spiffe_id(), "spiffe://example.org/b");
+  EXPECT_EQ(fetched_.svids(1).hint(), "external");
+}
+
+TEST_F(WorkloadApiJwtTest, FetchForOneIdGivesThatOneAlone) {
+  cache_->Apply({.put = {MakeEntry("e1", "/a", {a_}), MakeEntry("e2", "/b", {a_})},
+                 .bundle = MakeBundle(1)});
+  ASSERT_TRUE(Fetch({"x"}, "spiffe://example.org/b").ok());
+  ASSERT_EQ(fetched_.svids_size(), 1);
+  EXPECT_EQ(fetched_.svids(0).spiffe_id(), "spiffe://example.org/b");
+}
+
+TEST_F(WorkloadApiJwtTest, FetchForAnIdThatTheCallerDoesNotHoldIsPermissionDenied) {
+  cache_->Apply({.put = {MakeEntry("e1", "/a", {a_}), MakeEntry("e2", "/b", {b_})},
+                 .bundle = MakeBundle(1)});
+  EXPECT_EQ(Fetch({"x"}, "spiffe://example.org/b").error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(Fetch({"x"}, "spiffe://other.org/a").error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
+}
+
+// Section 4.5 and 6.2.1: audience is mandatory.
+TEST_F(WorkloadApiJwtTest, FetchWithoutAudienceIsInvalidArgument) {
+  ApplyOneIdentity();
+  EXPECT_EQ(Fetch({}).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Fetch({""}).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Fetch(std::vector<std::string>(kAudiencesMax + 1, "x")).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Fetch({std::string(kAudienceBytesMax + 1, 'x')}).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(WorkloadApiJwtTest, FetchForAMalformedIdIsInvalidArgument) {
+  ApplyOneIdentity();
+  for (const char* id : {"a", "spiffe://", "https://example.org/a", "spiffe://example.org/a/",
+                         "SPIFFE://example.org/a"}) {
+    EXPECT_EQ(Fetch({"x"}, id).error_code(), grpc::StatusCode::INVALID_ARGUMENT) << id;
+  }
+}
+
+TEST_F(WorkloadApiJwtTest, FetchWhileTheServerIsAwayIsUnavailable) {
+  ApplyOneIdentity();
+  jwt_.Fail(Unavailable("server away"));
+  const grpc::Status status = Fetch({"x"});
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_NE(status.error_message().find("server away"), std::string::npos);
+  EXPECT_EQ(fetched_.svids_size(), 0);
+}
+
+TEST_F(WorkloadApiJwtTest, FetchForAProcessThatIsGoneIsUnavailable) {
+  OtherProcess other(socket_);
+  ApplyOneIdentity();
+  const auto stub = SpiffeWorkloadAPI::NewStub(other.Channel());
+  JWTSVIDRequest request;
+  request.add_audience("x");
+  ASSERT_TRUE(stub->FetchJWTSVID(Context().get(), request, &fetched_).ok());
+  other.Kill();
+  EXPECT_EQ(stub->FetchJWTSVID(Context().get(), request, &fetched_).error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+}
+
+// Section 6.2.3.
+TEST_F(WorkloadApiJwtTest, ValidateGivesTheIdAndAllClaimsWithTheAudienceAsAList) {
+  ApplyOneIdentity();
+  Json claims = Claims("spiffe://example.org/b", "x", 60);
+  claims.Set("nested", Json(Json::Object{{"list", Json(Json::Array{1, "two", true, Json()})}}));
+  const grpc::Status status = Validate(SignToken(claims), "x");
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(validated_.spiffe_id(), "spiffe://example.org/b");
+  const auto& fields = validated_.claims().fields();
+  EXPECT_EQ(fields.at("sub").string_value(), "spiffe://example.org/b");
+  ASSERT_EQ(fields.at("aud").list_value().values_size(), 1);
+  EXPECT_EQ(fields.at("aud").list_value().values(0).string_value(), "x");
+  EXPECT_EQ(fields.at("exp").number_value(),
+            static_cast<double>(ToUnixSeconds(clock_.Now()) + 60));
+  const auto& list = fields.at("nested").struct_value().fields().at("list").list_value();
+  ASSERT_EQ(list.values_size(), 4);
+  EXPECT_EQ(list.values(0).number_value(), 1);
+  EXPECT_EQ(list.values(1).string_value(), "two");
+  EXPECT_TRUE(list.values(2).bool_value());
+  EXPECT_TRUE(list.values(3).has_null_value());
+}
+
+TEST_F(WorkloadApiJwtTest, ValidateNeedsNoIdentity) {
+  attestor_->Answer(0, std::vector<Selector>{b_});
+  ApplyOneIdentity();
+  EXPECT_TRUE(Validate(SignToken(Claims("spiffe://example.org/a", "x", 60)), "x").ok());
+}
+
+// Section 4.5: both fields are mandatory.
+TEST_F(WorkloadApiJwtTest, ValidateWithoutTokenOrAudienceIsInvalidArgument) {
+  ApplyOneIdentity();
+  const std::string token = SignToken(Claims("spiffe://example.org/a", "x", 60));
+  EXPECT_EQ(Validate(token, "").error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Validate("", "x").error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(WorkloadApiJwtTest, ValidateOfABadTokenIsInvalidArgument) {
+  ApplyOneIdentity();
+  const std::string good = SignToken(Claims("spiffe://example.org/a", "x", 60));
+  const auto refused = [&](const std::string& token, const std::string& audience) {
+    return Validate(token, audience).error_code() == grpc::StatusCode::INVALID_ARGUMENT;
+  };
+  EXPECT_TRUE(refused(good, "y"));
+  EXPECT_TRUE(refused("not a token", "x"));
+  EXPECT_TRUE(refused(good + "x", "x"));
+  EXPECT_TRUE(refused(SignToken(Claims("spiffe://example.org/a", "x", -61)), "x"));
+  EXPECT_FALSE(refused(SignToken(Claims("spiffe://example.org/a", "x", -59)), "x"));
+  EXPECT_TRUE(refused(SignToken(Claims("spiffe://other.org/a", "x", 60)), "x"));
+  EXPECT_TRUE(refused(SignToken(Claims("a", "x", 60)), "x"));
+}
+
+}  // namespace
+}  // namespace writ
