@@ -182,7 +182,6 @@ class Store {
 
 struct SqliteOptions {
   std::string path;
-  Clock* clock;  // borrowed
 };
 // Opens or creates; runs migrations; quick_check only after an unclean stop (DataLoss says what to do).
 Result<std::unique_ptr<Store>> OpenSqliteStore(const SqliteOptions& options);
