@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/entry/entry_index.h"
+
+#include <algorithm>
+
+#include "core/base/status.h"
+#include "server/entry/match.h"
+
+namespace writ {
+namespace {
+
+using Node = EntryIndex::Node;
+using Record = EntryIndex::Record;
+using Neighbors = EntryIndex::Neighbors;
+
+// `place` names which of the two lists.
+void LinkFirst(Node*& first, Node* node, Neighbors Record::*place) {
+  (node->second.*place) = {.previous = nullptr, .next = first};
+  if (first) (first->second.*place).previous = node;
+  first = node;
+}
+
+void Unlink(Node*& first, Node* node, Neighbors Record::*place) {
+  const Neighbors around = node->second.*place;
+  if (around.next) (around.next->second.*place).previous = around.previous;
+  if (around.previous) {
+    (around.previous->second.*place).next = around.next;
+  } else {
+    first = around.next;
+  }
+}
+
+std::unique_ptr<EntryIndex::Rare> RareOf(const Entry& entry) {
+  if (entry.hint.empty() && entry.dns_names.empty() && entry.federates_with.empty()) return nullptr;
+  auto rare = std::make_unique<EntryIndex::Rare>(
+      EntryIndex::Rare{entry.hint, entry.dns_names, entry.federates_with});
+  std::ranges::sort(rare->federates_with);
+  return rare;
+}
+
+Entry Build(const Node& node) {
+  const Record& record = node.second;
+  static const EntryIndex::Rare kNone;
+  const EntryIndex::Rare& rare = record.rare ? *record.rare : kNone;
+  return Entry{
+      .id = node.first,
+      .spiffe_id = record.spiffe_id->first,
+      .parent_id = record.parent->first,
+      .selectors = SelectorPool::Read(record.selectors),
+      .x509_ttl_seconds = record.x509_ttl_seconds,
+      .jwt_ttl_seconds = record.jwt_ttl_seconds,
+      .federates_with = rare.federates_with,
+      .admin = record.admin,
+      .downstream = record.downstream,
+      .expires_at = record.expires_at,
+      .dns_names = rare.dns_names,
+      .revision = record.revision,
+      .store_svid = record.store_svid,
+      .hint = rare.hint,
+      .created_at = record.created_at,
+      .has_additional_attributes = record.has_additional_attributes,
+      .disable_x509_svid_prefetch = record.disable_x509_svid_prefetch,
+      .jwt_svid_include_jti = record.jwt_svid_include_jti,
+  };
+}
+
+constexpr auto kById = [](const Node* a, const Node* b) { return a->first < b->first; };
+
+}  // namespace
+
+// ---- changing -----------------------------------------------------------------------------------
+
+// The selectors' uses are given back to the pool, which outlives the index.
+EntryIndex::~EntryIndex() {
+  for (auto& [id, record] : entries_) pool_.Release(record.selectors);
+}
+
+EntryIndex::IdNode* EntryIndex::Acquire(const SpiffeId& id) {
+  IdNode* node = &*ids_.try_emplace(id).first;
+  ++node->second.uses;
+  return node;
+}
+
+void EntryIndex::Release(IdNode* node) {
+  if (--node->second.uses == 0) ids_.erase(ids_.find(node->first));
+}
+
+const EntryIndex::IdNode* EntryIndex::Find(const SpiffeId& id) const {
+  auto it = ids_.find(id);
+  return it == ids_.end() ? nullptr : &*it;
+}
+
+void EntryIndex::Put(const Entry& entry) {
+  Remove(entry.id);
+  Node* node = &*entries_.try_emplace(entry.id).first;
+  Record& record = node->second;
+  record.spiffe_id = Acquire(entry.spiffe_id);
+  record.parent = Acquire(entry.parent_id);
+  record.selectors = pool_.Acquire(entry.selectors);
+  record.expires_at = entry.expires_at;
+  record.revision = entry.revision;
+  record.created_at = entry.created_at;
+  record.x509_ttl_seconds = entry.x509_ttl_seconds;
+  record.jwt_ttl_seconds = entry.jwt_ttl_seconds;
+  record.admin = entry.admin;
+  record.downstream = entry.downstream;
+  record.store_svid = entry.store_svid;
+  record.has_additional_attributes = entry.has_additional_attributes;
+  record.disable_x509_svid_prefetch = entry.disable_x509_svid_prefetch;
+  record.jwt_svid_include_jti = entry.jwt_svid_include_jti;
+  record.rare = RareOf(entry);
+  LinkFirst(record.parent->second.first_child, node, &Record::siblings);
+  LinkFirst(record.spiffe_id->second.first_holder, node, &Record::coholders);
+  if (IsAlias(record)) AddAlias(node);
+}
+
+void EntryIndex::Remove(std::string_view id) {
+  auto it = entries_.find(id);
+  if (it == entries_.end()) return;
+  Node* node = &*it;
+  Record& record = node->second;
+  if (IsAlias(record)) RemoveAlias(node);
+  Unlink(record.parent->second.first_child, node, &Record::siblings);
+  Unlink(record.spiffe_id->second.first_holder, node, &Record::coholders);
+  pool_.Release(record.selectors);
+  Release(record.spiffe_id);
+  Release(record.parent);
+  entries_.erase(it);
+}
+
+void EntryIndex::AddAlias(const Node* node) {
+  const SelectorPool::Set& selectors = node->second.selectors;
+  if (selectors.empty()) return;
+  auto aliases_under = [this](const SelectorPool::Node* selector) {
+    auto it = aliases_.find(selector);
+    return it == aliases_.end() ? 0 : it->second.size();
+  };
+  aliases_[*std::ranges::min_element(selectors, {}, aliases_under)].insert(node);
+}
+
+void EntryIndex::RemoveAlias(const Node* node) {
+  for (const SelectorPool::Node* selector : node->second.selectors) {
+    auto it = aliases_.find(selector);
+    if (it == aliases_.end() || it->second.erase(node) == 0) continue;
+    if (it->second.empty()) aliases_.erase(it);
+    return;
+  }
+}
+
+// ---- who is authorized for what -----------------------------------------------------------------
+
+// The nodes whose children the agent starts from.
+std::vector<const EntryIndex::IdNode*> EntryIndex::Starts(const SpiffeId& agent,
+                                                          const SelectorPool::Set& selectors,
+                                                          int64_t now) const {
+  std::vector<const IdNode*> starts;
+  if (const IdNode* own = Find(agent)) starts.push_back(own);
+  for (const SelectorPool::Node* selector : selectors) {
+    auto it = aliases_.find(selector);
+    if (it == aliases_.end()) continue;
+    for (const Node* alias : it->second) {
+      const Record& record = alias->second;
+      if (!record.ExpiredAt(now) && std::ranges::includes(selectors, record.selectors)) {
+        starts.push_back(record.spiffe_id);
+      }
+    }
+  }
+  return starts;
+}
+
+std::vector<const Node*> EntryIndex::Authorized(const SpiffeId& agent,
+                                                const SelectorPool::Set& selectors,
+                                                int64_t now) const {
+  std::vector<const Node*> found;
+  std::vector<const IdNode*> open = Starts(agent, selectors, now);
+  std::unordered_set<const IdNode*> seen;
+  while (!open.empty()) {
+    const IdNode* parent = open.back();
+    open.pop_back();
+    if (!parent->second.first_child || parent->first == server_id_) continue;
+    if (!seen.insert(parent).second) continue;
+    for (const Node* node = parent->second.first_child; node; node = node->second.siblings.next) {
+      if (node->second.ExpiredAt(now)) continue;
+      found.push_back(node);
+      open.push_back(node->second.spiffe_id);
+    }
+  }
+  std::ranges::sort(found, kById);
+  return found;
+}
+
+// Whether `first` is the agent's own ID, or an ID that the agent comes to by an alias or an entry.
+bool EntryIndex::LeadsUpTo(const IdNode* first, const SpiffeId& agent,
+                           const SelectorPool::Set& selectors, int64_t now) const {
+  std::vector<const IdNode*> open = {first};
+  std::unordered_set<const IdNode*> seen = {first};
+  while (!open.empty()) {
+    const IdNode* id = open.back();
+    open.pop_back();
+    if (id->first == agent) return true;
+    for (const Node* node = id->second.first_holder; node; node = node->second.coholders.next) {
+      const Record& holder = node->second;
+      if (holder.ExpiredAt(now)) continue;
+      if (!IsAlias(holder)) {
+        if (seen.insert(holder.parent).second) open.push_back(holder.parent);
+      } else if (!holder.selectors.empty() &&
+                 std::ranges::includes(selectors, holder.selectors)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+std::optional<Entry> EntryIndex::AuthorizedEntry(const SpiffeId& agent,
+                                                 const SelectorPool::Set& selectors,
+                                                 std::string_view id, int64_t now) const {
+  auto it = entries_.find(id);
+  if (it == entries_.end()) return std::nullopt;
+  const Record& record = it->second;
+  if (IsAlias(record) || record.ExpiredAt(now)) return std::nullopt;
+  if (!LeadsUpTo(record.parent, agent, selectors, now)) return std::nullopt;
+  return Build(*it);
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+struct EntryIndex::Query {
+  struct SelectorQuery {
+    SelectorPool::Set selectors;
+    bool all_known;
+    SelectorMatch match;
+  };
+  struct FederatesQuery {
+    std::vector<std::string> trust_domains;  // sorted, without repeats
+    SelectorMatch match;
+  };
+  const IdNode* spiffe_id = nullptr;
+  const IdNode* parent = nullptr;
+  std::optional<SelectorQuery> selectors;
+  std::optional<FederatesQuery> federates_with;
+  std::optional<std::string> hint;
+  std::optional<bool> downstream;
+};
+
+// None when an ID of the filter is on no entry: nothing can match.
+std::optional<EntryIndex::Query> EntryIndex::Resolve(const EntryFilter& filter) const {
+  Query query{.hint = filter.hint, .downstream = filter.downstream};
+  if (filter.spiffe_id && !(query.spiffe_id = Find(*filter.spiffe_id))) return std::nullopt;
+  if (filter.parent_id && !(query.parent = Find(*filter.parent_id))) return std::nullopt;
+  if (filter.selectors) {
+    bool all_known = false;
+    SelectorPool::Set set = pool_.Find(filter.selectors->first, &all_known);
+    query.selectors = {std::move(set), all_known, filter.selectors->second};
+  }
+  if (filter.federates_with) {
+    std::vector<std::string> names = filter.federates_with->first;
+    std::ranges::sort(names);
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    query.federates_with = {std::move(names), filter.federates_with->second};
+  }
+  return query;
+}
+
+bool EntryIndex::Matches(const Record& record, const Query& query) {
+  static const Rare kNone;
+  const Rare& rare = record.rare ? *record.rare : kNone;
+  if (query.spiffe_id && record.spiffe_id != query.spiffe_id) return false;
+  if (query.parent && record.parent != query.parent) return false;
+  if (query.downstream && record.downstream != *query.downstream) return false;
+  if (query.hint && rare.hint != *query.hint) return false;
+  if (query.selectors && !MatchesSet(record.selectors, query.selectors->selectors,
+                                     query.selectors->all_known, query.selectors->match)) {
+    return false;
+  }
+  return !query.federates_with ||
+         MatchesSet(rare.federates_with, query.federates_with->trust_domains, true,
+                    query.federates_with->match);
+}
+
+void EntryIndex::Visit(const Query& query, std::string_view after,
+                       const std::function<bool(const Node&)>& visit) const {
+  if (!query.spiffe_id && !query.parent) {
+    for (auto it = entries_.upper_bound(after); it != entries_.end(); ++it) {
+      if (Matches(it->second, query) && !visit(*it)) return;
+    }
+    return;
+  }
+  const auto place = query.spiffe_id ? &Record::coholders : &Record::siblings;
+  const Node* node =
+      query.spiffe_id ? query.spiffe_id->second.first_holder : query.parent->second.first_child;
+  for (; node; node = (node->second.*place).next) {
+    if (node->first > after && Matches(node->second, query) && !visit(*node)) return;
+  }
+}
+
+std::optional<Entry> EntryIndex::Get(std::string_view id) const {
+  auto it = entries_.find(id);
+  if (it == entries_.end()) return std::nullopt;
+  return Build(*it);
+}
+
+std::vector<Entry> EntryIndex::List(const EntryFilter& filter, std::string_view after,
+                                    size_t limit) const {
+  std::vector<Entry> entries;
+  const std::optional<Query> query = Resolve(filter);
+  if (!query || limit == 0) return entries;
+  const bool in_order = !query->spiffe_id && !query->parent;
+  std::vector<const Node*> found;
+  Visit(*query, after, [&](const Node& node) {
+    found.push_back(&node);
+    return !in_order || found.size() < limit;
+  });
+  if (found.size() > limit) {
+    std::ranges::nth_element(found, found.begin() + static_cast<ptrdiff_t>(limit), kById);
+    found.resize(limit);
+  }
+  if (!in_order) std::ranges::sort(found, kById);
+  for (const Node* node : found) entries.push_back(Build(*node));
+  return entries;
+}
+
+size_t EntryIndex::Count(const EntryFilter& filter) const {
+  size_t count = 0;
+  if (const std::optional<Query> query = Resolve(filter)) {
+    Visit(*query, "", [&](const Node&) {
+      ++count;
+      return true;
+    });
+  }
+  return count;
+}
+
+std::vector<Entry> EntryIndex::HoldersOf(const SpiffeId& id) const {
+  return List({.spiffe_id = id}, "", entries_.size());
+}
+
+}  // namespace writ
