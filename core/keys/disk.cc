@@ -170,7 +170,9 @@ class DiskKeys final : public KeyManager {
     Secret pem = TRY(ReadSecret(fd.get(), path));
     Secret der = TRY(FromPem(pem), path);
     Result<PrivateKey> key = PrivateKey::FromPkcs8(der);
-    if (!key.ok()) return DataLoss(path + " holds no usable private key: " + key.status().message());
+    if (!key.ok()) {
+      return DataLoss(path + " holds no usable private key: " + key.status().message());
+    }
     return key;
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Entry: a registration entry: which selectors, under which parent, earn which SPIFFE ID, and how its
-// SVIDs look. The meaning of each field is SPIRE's.
+// Entry: a registration entry: which selectors, under which parent, earn which SPIFFE ID, and how
+// its SVIDs look. The meaning of each field is SPIRE's.
 // Threads: a value.
 #pragma once
 
@@ -48,8 +48,8 @@ struct Entry {
 
 // An entry ID chosen by a caller: 1 to 255 of [A-Za-z0-9-_.] .
 Status ValidateEntryId(std::string_view id);
-// ASCII, at most one '*' and only as the first label, no trailing dot, labels of 1 to 63; SPIRE lets '_',
-// spaces and '$' pass.
+// ASCII without control characters, at most one '*' and only as the first label, no trailing dot,
+// labels of 1 to 63 bytes; '_', spaces and '$' pass, as in SPIRE.
 Status ValidateDnsName(std::string_view name);
 
 }  // namespace writ

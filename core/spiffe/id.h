@@ -2,7 +2,8 @@
 //
 // TrustDomain and SpiffeId: made only by Parse, so a value in hand is a valid one.
 // Implements SPIFFE-ID sections 2.1 to 2.4, to the letter: an uppercase scheme or trust domain is
-// refused, as are ports, user info, queries, fragments, empty and dot segments and percent encoding.
+// refused, as are ports, user info, queries, fragments, empty and dot segments and percent
+// encoding.
 //
 // Trust: Parse takes hostile text. Threads: values.
 #pragma once
@@ -21,8 +22,7 @@ inline constexpr size_t kSpiffeIdBytesMax = 2048;
 
 class TrustDomain {
  public:
-  // "example.org", or "spiffe://example.org" without a path, or a whole SPIFFE ID whose trust domain
-  // is meant is NOT taken: the name alone.
+  // "example.org" or "spiffe://example.org"; a SPIFFE ID with a path is refused.
   static Result<TrustDomain> Parse(std::string_view name);
 
   const std::string& name() const { return name_; }

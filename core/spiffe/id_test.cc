@@ -107,7 +107,8 @@ TEST(SpiffeIdTest, RejectsDotSegmentsOnly) {
 }
 
 TEST(SpiffeIdTest, PathIsCaseSensitive) {
-  EXPECT_NE(SpiffeId::Parse("spiffe://td/Path").value(), SpiffeId::Parse("spiffe://td/path").value());
+  EXPECT_NE(SpiffeId::Parse("spiffe://td/Path").value(),
+            SpiffeId::Parse("spiffe://td/path").value());
 }
 
 TEST(SpiffeIdTest, TakesUpTo2048Bytes) {
@@ -164,8 +165,8 @@ TEST(TrustDomainTest, TreatsAddressesAndOddDnsNamesLikeAnyOtherName) {
 }
 
 TEST(TrustDomainTest, RejectsUppercaseForeignCharactersAndEmptyNames) {
-  for (std::string name : {"", "spiffe://", "Example.org", "example.org:80", "a/b", "a b", "h\xc3\xa9",
-                           "*.org", "SPIFFE://td", "spiffe:/td"}) {
+  for (std::string name : {"", "spiffe://", "Example.org", "example.org:80", "a/b", "a b",
+                           "h\xc3\xa9", "*.org", "SPIFFE://td", "spiffe:/td"}) {
     EXPECT_EQ(TrustDomain::Parse(name).code(), Code::kInvalidArgument) << name;
   }
 }

@@ -53,7 +53,7 @@ Result<std::vector<std::string>> Audience(const Json& claims) {
                            " values");
   }
   for (const Json& value : *list) {
-    if (!value.IsString()) return InvalidArgument("claim \"aud\" holds something that is no string");
+    if (!value.IsString()) return InvalidArgument("claim \"aud\" holds what is no string");
     audience.push_back(*value.AsString());
   }
   return audience;

@@ -38,9 +38,9 @@ struct VerifiedX509Svid {
   SpiffeId id;
   std::vector<Certificate> path;  // leaf first, root last
 };
-// The chain of an X509-SVID, leaf first, against its trust domain's bundle at `now`: the leaf rules,
-// path validation, and the rules of a signing certificate for each one above the leaf (a root that
-// has no key usage extension at all is taken, as RFC 5280 has it for trust anchors).
+// The chain of an X509-SVID, leaf first, against its trust domain's bundle at `now`: the leaf
+// rules, path validation, and the rules of a signing certificate for each one above the leaf (a
+// root without any key usage extension is taken, as RFC 5280 has it for trust anchors).
 // `bundles`: the leaf's trust domain picks the bundle; NotFound when none is for it.
 Result<VerifiedX509Svid> VerifyX509Svid(std::span<const Certificate> chain,
                                         std::span<const Bundle> bundles, Time now);

@@ -51,7 +51,7 @@ Status CheckRoot(const Certificate& root) {
 
 Status CheckPath(std::span<const Certificate> path, const TrustDomain& td) {
   if (path.size() < 2) {
-    return InvalidArgument("the leaf itself stands in the bundle: an authority must have signed it");
+    return InvalidArgument("the leaf itself stands in the bundle: an authority must sign it");
   }
   for (const Certificate& intermediate : path.subspan(1, path.size() - 2)) {
     TRY(CheckSigning(intermediate));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // BundleHolder: the trust domain's own bundle: the current snapshot for readers, and the one way to
-// change it (through the store, durable before anyone sees it). Watchers are told after each change.
+// change it (through the store, durable before anyone sees it). Watchers are told after each
+// change.
 //
 // Threads: thread-safe.
 #pragma once

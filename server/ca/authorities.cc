@@ -191,9 +191,10 @@ Status LocalAuthorities::Prepare(AuthorityKind kind, Time now) {
   if (!pending.made) pending.made = TRY(Make(kind, pending.key_name, now));
   TRY(journal_.Add(*pending.made));
   const JournalRow row = std::exchange(pending, Pending{}).made->row;
-  options_.log->Info("Authority prepared", {{"kind", KindName(kind)},
-                                            {"authority_id", row.authority_id},
-                                            {"expires", FormatTime(FromUnixSeconds(row.not_after))}});
+  options_.log->Info("Authority prepared",
+                     {{"kind", KindName(kind)},
+                      {"authority_id", row.authority_id},
+                      {"expires", FormatTime(FromUnixSeconds(row.not_after))}});
   return OkStatus();
 }
 

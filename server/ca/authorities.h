@@ -54,14 +54,14 @@ struct AuthoritiesOptions {
 
 class Authorities {
  public:
-  // Loads the journal and makes what is missing (first start), so that both current authorities are there.
+  // Loads the journal and makes what is missing, so that both current authorities are there.
   static Result<std::unique_ptr<Authorities>> Open(AuthoritiesOptions options);
   virtual ~Authorities() = default;
 
   virtual std::shared_ptr<const X509Ca> CurrentX509() const = 0;
   virtual std::shared_ptr<const JwtSigner> CurrentJwt() const = 0;
-  // Does whatever is due at the clock's now and returns when the next step is due. A failed step is logged and
-  // retried: the time returned is then soon.
+  // Does whatever is due at the clock's now and returns when the next step is due, a minute from
+  // now at the latest. A failed step is logged and retried: the time returned is then soon.
   virtual Time Step() = 0;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the tests of Authorities stand on: a durable world (store and keys) in memory that outlives
-// the Authorities opened on it, and a FaultPoint that makes one durable step fail, or everything from
-// it on, as a crash would.
+// the Authorities opened on it, and a FaultPoint that makes one durable step fail, or everything
+// from it on, as a crash would.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -21,8 +21,8 @@ Status Journal::Refresh() {
   return OkStatus();
 }
 
-// A key that is gone is no error: the authority is replaced as if it had expired, and its root stays
-// in the bundle. Anything else that is wrong with it is, because it may come right again.
+// A key that is gone is no error: the authority is replaced as if it had expired, and its root
+// stays in the bundle. Anything else that is wrong with it is, because it may come right again.
 Result<Authority> Journal::LoadAuthority(const JournalRow& row) const {
   Authority authority{.row = row};
   if (row.kind == AuthorityKind::kX509) {

@@ -15,8 +15,8 @@ Time ActivateSuccessorAt(const JournalRow& row);
 // What has expired stays in the bundle for 24 h, for those whose clocks are behind.
 Time PruneAt(int64_t expires_at);
 
-// An authority may sign from its issue (give or take what clocks differ) until its end. One from the
-// future was made under a clock that has been set back since: nobody else would accept it yet.
+// An authority may sign from its issue (give or take what clocks differ) until its end. One from
+// the future was made under a clock that has been set back since: nobody else would accept it yet.
 bool MaySignAt(const JournalRow& row, Time now);
 
 }  // namespace writ
