@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Issuer: the straight line through which every credential leaves: request -> template -> sign ->
-// audit -> answer. Fails closed at each step; nothing is returned before its audit event is durable.
+// audit -> answer. Fails closed at each step; nothing is returned before its event is durable.
 //
 // Trust: keys come from hostile CSRs (parsed and verified by the caller). IDs and TTLs are the
 // caller's decision, already authorized. Threads: thread-safe.
@@ -29,7 +29,7 @@ struct X509Request {
   PublicKey key;
   std::vector<std::string> dns_names;
   Duration ttl = Duration::zero();  // zero: the default; always cut to the signer's life
-  std::string subject_der;          // not empty: used as it stands (mint)
+  std::string subject_der;  // not empty: in place of IssuerOptions::subject (mint)
   std::string entry_id;             // for the audit
 };
 

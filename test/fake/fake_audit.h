@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FakeAudit: an AuditLog that remembers its events, and fails when told to.
+#pragma once
+
+#include <iterator>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "server/audit/audit_log.h"
+
+namespace writ {
+
+class FakeAudit final : public AuditLog {
+ public:
+  using AuditLog::Append;
+  Status Append(std::span<const AuditEvent> events) override {
+    MutexLock lock(mu_);
+    if (!failure_.ok()) return failure_;
+    events_.insert(events_.end(), events.begin(), events.end());
+    ++appends_;
+    return OkStatus();
+  }
+  Status Reopen() override { return OkStatus(); }
+
+  // Every later Append() answers this; OK ends it.
+  void FailWith(Status failure) {
+    MutexLock lock(mu_);
+    failure_ = std::move(failure);
+  }
+  // The events since the last call.
+  std::vector<AuditEvent> Take() {
+    MutexLock lock(mu_);
+    return std::exchange(events_, {});
+  }
+  int appends() const {
+    MutexLock lock(mu_);
+    return appends_;
+  }
+
+ private:
+  mutable Mutex mu_;
+  Status failure_ GUARDED_BY(mu_);
+  std::vector<AuditEvent> events_ GUARDED_BY(mu_);
+  int appends_ GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace writ
