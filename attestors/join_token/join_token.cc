@@ -47,7 +47,8 @@ class Verifier final : public NodeVerifier {
     TRY(ValidateJoinToken(payload), "failed to attest");
     Result<JoinTokenInfo> info = find_(payload);
     if (info.code() == Code::kNotFound) {
-      return InvalidArgument("failed to attest: join token does not exist or has already been used");
+      return InvalidArgument(
+          "failed to attest: join token does not exist or has already been used");
     }
     if (!info.ok()) return info.status().Annotate("find join token");
     if (info->expires_at < clock_->Now()) return InvalidArgument("join token expired");
@@ -90,8 +91,8 @@ Status ValidateJoinToken(std::string_view token) {
   if (!one_segment || !ValidatePath("/" + std::string(token)).ok()) {
     // The value itself stays out of the message: it is a secret.
     return InvalidArgument(
-        "the join token becomes a segment of the agent's SPIFFE ID, so it may hold letters, digits, "
-        "'-', '_' and '.' only, and be neither \".\" nor \"..\"");
+        "the join token becomes a segment of the agent's SPIFFE ID, so it may hold letters, "
+        "digits, '-', '_' and '.' only, and be neither \".\" nor \"..\"");
   }
   return OkStatus();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of node verifiers: every method that a server can verify, by the name that agents send as
-// the attestation data's type and that stands in the configuration under `node_attestors`.
+// The table of node verifiers: every method that a server can verify, by the name that agents send
+// as the attestation data's type and that stands in the configuration under `node_attestors`.
 //
 // Threads: immutable after Make().
 #pragma once
@@ -28,7 +28,8 @@ struct NodeVerifierNeeds {
 
 class NodeVerifiers {
  public:
-  // `types`: the configured methods. InvalidArgument names one that does not exist, and those that do.
+  // `types`: the configured methods. InvalidArgument names one that does not exist, and those that
+  // do.
   static Result<NodeVerifiers> Make(std::span<const std::string> types,
                                     const NodeVerifierNeeds& needs);
 

@@ -20,7 +20,8 @@ Result<AgentFilter> FilterFrom(const Filter& proto) {
   AgentFilter filter;
   if (!proto.by_attestation_type().empty()) filter.attestation_type = proto.by_attestation_type();
   if (proto.has_by_selector_match()) {
-    filter.selectors = TRY(SelectorMatchFrom(proto.by_selector_match()), "failed to parse selectors");
+    filter.selectors =
+        TRY(SelectorMatchFrom(proto.by_selector_match()), "failed to parse selectors");
   }
   if (proto.has_by_banned()) filter.banned = proto.by_banned().value();
   if (proto.has_by_can_reattest()) filter.may_reattest = proto.by_can_reattest().value();
@@ -49,7 +50,9 @@ Result<agent_pb::CountAgentsResponse> AgentApi::CountAgents(
 Result<agent_pb::ListAgentsResponse> AgentApi::ListAgents(
     Call&, const agent_pb::ListAgentsRequest& request) {
   AgentFilter filter = TRY(FilterFrom(request.filter()));
-  if (!request.page_token().empty()) TRY(SpiffeId::Parse(request.page_token()), "malformed page token");
+  if (!request.page_token().empty()) {
+    TRY(SpiffeId::Parse(request.page_token()), "malformed page token");
+  }
   size_t wanted = request.page_size() > 0 ? static_cast<size_t>(request.page_size())
                                           : std::numeric_limits<size_t>::max();
   agent_pb::ListAgentsResponse response;

@@ -47,7 +47,8 @@ class AttestStream final : public AgentApi::Attest {
   }
 
   Status OnRequestsDone() override {
-    return InvalidArgument("failed to receive request from stream: it ended before the attestation did");
+    return InvalidArgument(
+        "failed to receive request from stream: it ended before the attestation did");
   }
 
  private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who may call what: one table of every method of SPIRE's server API (and of health and reflection),
-// and the one decision that each call passes before its function runs. What is not in the table
-// cannot be registered; what a row does not allow is denied.
+// Who may call what: one table of every method of SPIRE's server API (and of health and
+// reflection), and the one decision that each call passes before its function runs. What is not in
+// the table cannot be registered; what a row does not allow is denied.
 //
 // Trust: a TLS caller's chain was verified at the handshake; its expiry is checked again here.
 // Threads: immutable; Check() may block (an agent's first use of a renewed SVID is a store write).
@@ -60,7 +60,8 @@ class Authorization {
                 std::vector<SpiffeId> admin_ids)
       : registry_(registry), gate_(gate), clock_(clock), admin_ids_(std::move(admin_ids)) {}
 
-  // PermissionDenied unless `caller` is of a kind that the row allows; for agents with the reason().
+  // PermissionDenied unless `caller` is of a kind that the row allows; for agents with the
+  // reason().
   Status Check(const MethodRow& row, const ApiCaller& caller) const;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Call: one RPC on its way through the server: which method, who calls, and what of it the audit log
-// must hold before the answer leaves.
+// Call: one RPC on its way through the server: which method, who calls, and what of it the audit
+// log must hold before the answer leaves.
 //
 // Threads: used by one thread at a time.
 #pragma once

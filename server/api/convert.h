@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Between SPIRE's messages and our values: IDs, selectors, entries, agents, bundles, SVIDs, with the
-// output masks applied while a message is filled.
+// Between SPIRE's messages and our values: IDs, selectors, entries, agents, bundles, SVIDs, with
+// the output masks applied while a message is filled.
 //
 // Trust: requests are hostile; everything that is parsed here is checked. Failures are
 // InvalidArgument with a sentence. Threads: free functions.
@@ -35,7 +35,8 @@ namespace writ {
 
 namespace types = spire::api::types;
 
-// ---- limits of one message ------------------------------------------------------------------------
+// ---- limits of one message
+// ------------------------------------------------------------------------
 
 // Default gRPC clients accept 4 MiB; an answer that is cut leaves room for the rest of the message.
 inline constexpr size_t kMessageBytesMax = 4 << 20;
@@ -43,7 +44,8 @@ inline constexpr size_t kPageBytesMax = 3 << 20;
 inline constexpr size_t kBatchItemsMax = 10'000;
 Status CheckBatch(int items);
 
-// ---- status and IDs -------------------------------------------------------------------------------
+// ---- status and IDs
+// -------------------------------------------------------------------------------
 
 void ToProto(const Status& status, types::Status* out);
 void ToProto(const SpiffeId& id, types::SPIFFEID* out);
@@ -61,7 +63,8 @@ const types::SPIFFEID* IdOf(const Message& message) {
   return message.has_id() ? &message.id() : nullptr;
 }
 
-// ---- selectors and filters ------------------------------------------------------------------------
+// ---- selectors and filters
+// ------------------------------------------------------------------------
 
 Result<Selectors> SelectorsFrom(const google::protobuf::RepeatedPtrField<types::Selector>& list);
 void ToProto(const Selectors& selectors, google::protobuf::RepeatedPtrField<types::Selector>* out);
@@ -69,7 +72,8 @@ Result<std::pair<Selectors, SelectorMatch>> SelectorMatchFrom(const types::Selec
 Result<std::pair<std::vector<std::string>, SelectorMatch>> FederatesWithMatchFrom(
     const types::FederatesWithMatch& match);
 
-// ---- entries --------------------------------------------------------------------------------------
+// ---- entries
+// --------------------------------------------------------------------------------------
 
 // The fields of an entry that a request sets: all of them, or those of an input mask.
 struct EntryPatch {
@@ -105,7 +109,8 @@ Status CheckEntry(const Entry& entry);
 
 void ToProto(const Entry& entry, const types::EntryMask* mask, types::Entry* out);
 
-// ---- agents, bundles, SVIDs -----------------------------------------------------------------------
+// ---- agents, bundles, SVIDs
+// -----------------------------------------------------------------------
 
 void ToProto(const Agent& agent, const types::AgentMask* mask, types::Agent* out);
 

@@ -44,8 +44,8 @@ Json::Object AuditDetails(const Entry& entry) {
           {"revision", entry.revision}};
 }
 
-// One item of a batch: refused already, or the next of those that went to the store.
-void Settle(Call& call, const std::string& action, const std::string& id, const Status& status,
+// Records one item of a batch.
+void RecordItem(Call& call, const std::string& action, const std::string& id, const Status& status,
             const std::optional<Entry>& entry) {
   call.Record(action, status, entry ? entry->id : id,
               entry ? AuditDetails(*entry) : Json::Object());
@@ -139,16 +139,16 @@ Result<entry_pb::BatchCreateEntryResponse> EntryApi::BatchCreateEntry(
     }
     if (!status.ok()) {
       ToProto(status, result->mutable_status());
-      Settle(call, "entry.create", request.entries(i).id(), status, std::nullopt);
+      RecordItem(call, "entry.create", request.entries(i).id(), status, std::nullopt);
       continue;
     }
     entries.push_back(std::move(*entry));
     places.push_back(i);
   }
   if (entries.empty()) return response;
+  auto new_id = [this] { return random_->Uuid(); };
   std::vector<EntryOutcome> outcomes =
-      Outcomes(store_->Create(std::move(entries), clock_->Now(), [this] { return random_->Uuid(); }),
-               places.size());
+      Outcomes(store_->Create(std::move(entries), clock_->Now(), new_id), places.size());
   for (size_t n = 0; n < outcomes.size(); ++n) {
     const EntryOutcome& outcome = outcomes[n];
     auto* result = response.mutable_results(places[n]);
@@ -157,7 +157,7 @@ Result<entry_pb::BatchCreateEntryResponse> EntryApi::BatchCreateEntry(
                         : outcome.status.Annotate("failed to create entry");
     ToProto(status, result->mutable_status());
     if (outcome.entry) ToProto(*outcome.entry, OutputMask(request), result->mutable_entry());
-    Settle(call, "entry.create", "", status, outcome.entry);
+    RecordItem(call, "entry.create", "", status, outcome.entry);
   }
   return response;
 }
@@ -168,13 +168,13 @@ Result<EntryStore::Update> EntryApi::UpdateFrom(const types::Entry& proto,
   if (patch.federates_with) {
     TRY(CheckFederatesWith(*patch.federates_with), "failed to update entry");
   }
-  return EntryStore::Update{.id = proto.id(),
-                            .edit = [patch = std::move(patch)](const Entry& stored) -> Result<Entry> {
-                              Entry edited = stored;
-                              patch.ApplyTo(edited);
-                              TRY(CheckEntry(edited));
-                              return edited;
-                            }};
+  EntryEdit edit = [patch = std::move(patch)](const Entry& stored) -> Result<Entry> {
+    Entry edited = stored;
+    patch.ApplyTo(edited);
+    TRY(CheckEntry(edited));
+    return edited;
+  };
+  return EntryStore::Update{.id = proto.id(), .edit = std::move(edit)};
 }
 
 Result<entry_pb::BatchUpdateEntryResponse> EntryApi::BatchUpdateEntry(
@@ -189,7 +189,7 @@ Result<entry_pb::BatchUpdateEntryResponse> EntryApi::BatchUpdateEntry(
     Result<EntryStore::Update> update = UpdateFrom(request.entries(i), mask);
     if (!update.ok()) {
       ToProto(update.status(), result->mutable_status());
-      Settle(call, "entry.update", request.entries(i).id(), update.status(), std::nullopt);
+      RecordItem(call, "entry.update", request.entries(i).id(), update.status(), std::nullopt);
       continue;
     }
     updates.push_back(std::move(*update));
@@ -204,7 +204,7 @@ Result<entry_pb::BatchUpdateEntryResponse> EntryApi::BatchUpdateEntry(
     const std::optional<Entry>& entry = outcomes[n].entry;
     // A failed update has no entry on the wire, not even the one that it collided with.
     if (entry && status.ok()) ToProto(*entry, OutputMask(request), result->mutable_entry());
-    Settle(call, "entry.update", request.entries(places[n]).id(), status, entry);
+    RecordItem(call, "entry.update", request.entries(places[n]).id(), status, entry);
   }
   return response;
 }
@@ -232,7 +232,7 @@ Result<entry_pb::BatchDeleteEntryResponse> EntryApi::BatchDeleteEntry(
                         ? NotFound("entry not found")
                         : outcomes[n].status.Annotate("failed to delete entry");
     ToProto(status, response.mutable_results(places[n])->mutable_status());
-    Settle(call, "entry.delete", ids[n], status, outcomes[n].entry);
+    RecordItem(call, "entry.delete", ids[n], status, outcomes[n].entry);
   }
   return response;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SyncAuthorizedEntries: an agent's stream. Few entries come whole and the stream ends. Many come as
-// pages of revisions; the agent then asks for the IDs that it does not have in that revision, and
-// gets those in pages. What is authorized is decided once, when the first request comes.
+// SyncAuthorizedEntries: an agent's stream. Few entries come whole and the stream ends. Many come
+// as pages of revisions; the agent then asks for the IDs that it does not have in that revision,
+// and gets those in pages. What is authorized is decided once, when the first request comes.
 #include <algorithm>
 #include <optional>
 #include <utility>

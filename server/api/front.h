@@ -56,7 +56,9 @@ class Front {
   // Makes the events durable and turns the outcome into what the client gets.
   grpc::Status Close(Passage& passage, Status outcome) const;
   // False when too many calls wait already.
-  bool Submit(std::function<void()> task) const { return options_.workers->Submit(std::move(task)); }
+  bool Submit(std::function<void()> task) const {
+    return options_.workers->Submit(std::move(task));
+  }
   static grpc::Status Overloaded();
 
  private:

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// RpcService: one gRPC service whose methods are rows of the authorization table, each served by one
-// function: a unary method by `Result<Response> Function(Call&, const Request&)`, a streaming one by
-// a Conversation (stream.h). Rows without a function pass authorization and then answer
+// RpcService: one gRPC service whose methods are rows of the authorization table, each served by
+// one function: a unary method by `Result<Response> Function(Call&, const Request&)`, a streaming
+// one by a Conversation (stream.h). Rows without a function pass authorization and then answer
 // UNIMPLEMENTED.
 //
-// Why not the generated CallbackService classes: they take five lines of glue for each of some sixty
-// methods, each a place where authorization could be forgotten. Here a method exists only through
-// its row. The handlers are those that the generated code uses.
+// Why not the generated CallbackService classes: they take five lines of glue for each of some
+// sixty methods, each a place where authorization could be forgotten. Here a method exists only
+// through its row. The handlers are those that the generated code uses.
 //
 // Threads: immutable after the registration. Lifetime: lent to one GrpcServer.
 #pragma once

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Conversation: the logic of one bidirectional stream in which every request is answered by a number
-// of responses before the next one is read. ConversationStream drives one over gRPC: authorization
-// first, then each step on a worker; at most one request and one response are held, so a slow
-// reader costs nothing but its own time.
+// Conversation: the logic of one bidirectional stream in which every request is answered by a
+// number of responses before the next one is read. ConversationStream drives one over gRPC:
+// authorization first, then each step on a worker; at most one request and one response are held,
+// so a slow reader costs nothing but its own time.
 //
-// Threads: a Conversation is used by one thread at a time. Lifetime: a stream owns itself until gRPC
-// is done with it.
+// Threads: a Conversation is used by one thread at a time. Lifetime: a stream owns itself until
+// gRPC is done with it.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

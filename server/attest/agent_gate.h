@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // AgentGate: is this caller an agent that may speak now? Asked once on each of an agent's calls:
-// attested, not banned, its certificate not expired, and the certificate's serial number the current
-// one, or the pending one of a renewal, which thereby becomes current and retires the old one.
+// attested, not banned, its certificate not expired, and the certificate's serial number the
+// current one, or the pending one of a renewal, which thereby becomes current and retires the old
+// one.
 //
 // Trust: the certificate was verified against the bundle at the handshake; nothing else is known.
 // Threads: thread-safe. Admit() may write to the store (a first use), so it may block.

@@ -69,9 +69,6 @@ Status Attestor::CommitNode(const AttestedNode& node, const Serial& serial, Time
               .may_reattest = node.verdict.may_reattest,
               .selectors = node.verdict.selectors,
               .attested_at = ToUnixSeconds(clock_->Now())};
-  if (std::optional<Agent> known = registry_->GetAgent(node.id.text())) {
-    agent.agent_version = known->agent_version;
-  }
   Status status = store_->CommitAttestation(agent, node.verdict.join_token, clock_->Now());
   // A ban that came between the verdict and this transaction.
   if (status.code() == Code::kPermissionDenied) return BannedAgent(node.id);

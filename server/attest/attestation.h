@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attestor: begins attestation conversations. Attestation: one of them, from an agent's first message
-// to the node that it proved to be. CommitNode() and CommitRenewal() are the store transactions that
-// the Issuer runs between signing an agent's SVID and handing it out.
+// Attestor: begins attestation conversations. Attestation: one of them, from an agent's first
+// message to the node that it proved to be. CommitNode() and CommitRenewal() are the store
+// transactions that the Issuer runs between signing an agent's SVID and handing it out.
 //
 // The order of things: the CSR is parsed and its signature verified BEFORE the verifier sees the
 // payload, so that a malformed CSR costs nobody a token; the token is consumed only in the

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// OwnIdentity: the server's own X.509-SVID (/spire/server), its key in memory only, made anew at
+// half of its life and given to the TLS listener, whose next handshake uses it; and the rules by
+// which that listener takes clients' certificates: the trust domain's current bundle.
+//
+// Threads: Rotate() by one loop; the rest thread-safe.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/status.h"
+#include "core/net/tls.h"
+#include "server/bundle/bundle_holder.h"
+#include "server/issue/issuer.h"
+
+namespace writ {
+
+class OwnIdentity {
+ public:
+  struct Needs {
+    TrustDomain trust_domain;
+    Issuer* issuer;  // all borrowed
+    const BundleHolder* bundle;
+    Clock* clock;
+    Log* log;
+  };
+  // With its first SVID.
+  static Result<std::unique_ptr<OwnIdentity>> Make(Needs needs);
+
+  // To be called by Make() only.
+  explicit OwnIdentity(Needs needs) : needs_(std::move(needs)) {}
+
+  std::shared_ptr<TlsServerConfig> tls() const { return tls_; }
+  // When the SVID has half of its life behind it.
+  Time RotateAt() const { return rotate_at_; }
+  // A new key and SVID; the time of the next. A failure is logged and retried soon.
+  Time Rotate();
+  // Whether a client's chain is good at this moment.
+  Status VerifyClient(const std::vector<Certificate>& chain) const;
+
+ private:
+  Result<TlsIdentity> NewSvid();
+
+  const Needs needs_;
+  std::shared_ptr<TlsServerConfig> tls_;  // constant after Make()
+  Time rotate_at_;                        // of the loop alone after Make()
+};
+
+}  // namespace writ

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/state.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace writ {
+namespace {
+
+constexpr mode_t kDataDirectoryMode = 0700;
+
+Result<std::unique_ptr<KeyManager>> OpenKeys(const ServerConfig& config) {
+  if (config.key_manager == KeyManagerKind::kMemory) return MakeMemoryKeys();
+  return OpenDiskKeys(config.data_dir + "/keys");
+}
+
+NodeVerifierNeeds NeedsOf(Store* store, Clock* clock) {
+  return {.find_join_token = [store](std::string_view token) -> Result<JoinTokenInfo> {
+            JoinToken found = TRY(store->agents().GetToken(token));
+            return JoinTokenInfo{FromUnixSeconds(found.expires_at)};
+          },
+          .clock = clock};
+}
+
+IssuerOptions IssuerOptionsOf(const ServerConfig& config, const ServerState& state,
+                              const ServerKit& kit) {
+  return {.trust_domain = *config.trust_domain,
+          .x509_ttl = config.svid.x509_ttl,
+          .agent_ttl = config.svid.agent_ttl,
+          .jwt_ttl = config.svid.jwt_ttl,
+          .jwt_issuer = config.svid.jwt_issuer,
+          .subject = config.svid.subject,
+          .authorities = state.authorities.get(),
+          .audit = state.audit.get(),
+          .clock = kit.clock,
+          .random = kit.random};
+}
+
+AuthoritiesOptions AuthoritiesOptionsOf(const ServerConfig& config, const ServerState& state,
+                                        const ServerKit& kit) {
+  return {.trust_domain = *config.trust_domain,
+          .ttl = config.ca.ttl,
+          .x509_key_type = config.ca.key_type,
+          .jwt_key_type = config.ca.jwt_key_type,
+          .subject = config.ca.subject,
+          .store = state.store.get(),
+          .bundle = state.bundle.get(),
+          .keys = state.keys.get(),
+          .clock = kit.clock,
+          .random = kit.random,
+          .log = kit.log};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& config,
+                                                       const ServerKit& kit) {
+  const TrustDomain& td = *config.trust_domain;
+  auto state = std::make_unique<ServerState>();
+  TRY(MakeDirectories(config.data_dir, kDataDirectoryMode), "make data_dir");
+  state->lock = TRY(FileLock::Take(config.data_dir + "/lock"),
+                    "another server runs on this data_dir");
+  state->keys = TRY(OpenKeys(config), "open the keys");
+  state->store = TRY(OpenSqliteStore({.path = config.sqlite_path, .clock = kit.clock}),
+                     "open the store");
+  state->registry = TRY(Registry::Load(*state->store, td), "load entries and agents");
+  state->bundle = TRY(BundleHolder::Load(state->store->bundles(), td), "load the bundle");
+  state->authorities =
+      TRY(Authorities::Open(AuthoritiesOptionsOf(config, *state, kit)), "open the authorities");
+  state->audit = TRY(OpenFileAuditLog(config.audit_path, kit.clock), "open the audit log");
+  state->issuer = Issuer::Make(IssuerOptionsOf(config, *state, kit));
+  state->verifiers =
+      TRY(NodeVerifiers::Make(config.node_attestors, NeedsOf(state->store.get(), kit.clock)),
+          "node_attestors");
+  state->attestor = std::make_unique<Attestor>(td, &*state->verifiers, state->registry.get(),
+                                               &state->store->agents(), kit.clock);
+  state->gate = std::make_unique<AgentGate>(state->registry.get(), &state->store->agents(),
+                                            kit.clock);
+  return state;
+}
+
+Status ValidateData(const ServerConfig& config, bool deep) {
+  struct stat found {};
+  if (stat(config.data_dir.c_str(), &found) != 0) {
+    if (errno == ENOENT) return OkStatus();
+    return Unavailable("data_dir " + config.data_dir + ": " + std::strerror(errno));
+  }
+  if (!S_ISDIR(found.st_mode)) {
+    return FailedPrecondition("data_dir " + config.data_dir + " is no directory");
+  }
+  if (access(config.data_dir.c_str(), R_OK | W_OK | X_OK) != 0) {
+    return PermissionDenied("data_dir " + config.data_dir + ": " + std::strerror(errno) +
+                            "; give it to the user that the server runs as");
+  }
+  if (!deep) return OkStatus();
+  Status checked = CheckSqliteStore(config.sqlite_path);
+  return checked.code() == Code::kNotFound ? OkStatus() : checked;
+}
+
+}  // namespace writ
