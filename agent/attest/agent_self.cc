@@ -16,7 +16,8 @@ constexpr std::string_view kKeyPrefix = "agent-svid-";
 constexpr size_t kKeyNameRandomBytes = 8;
 // The agent's own key; how strong workloads' keys are is a setting of its own.
 constexpr KeyType kAgentKeyType = KeyType::kEcP256;
-// An early renewal that failed is tried again after a fifth of what is left, but at least this often.
+// An early renewal that failed is tried again after a fifth of what is left, but at least this
+// often.
 constexpr Duration kRenewRetryMax = std::chrono::seconds(30);
 constexpr int kRenewRetryShare = 5;
 
@@ -297,8 +298,9 @@ void AgentSelf::Rebootstrap(ServerApi& server) {
   Status status = bundle.status();
   if (status.ok()) status = VerifyServer(*refused, *bundle, options_.clock->Now());
   if (!status.ok()) {
-    options_.log->Error("Neither the kept trust bundle nor the configured source verifies the server",
-                        {{"error", status}});
+    options_.log->Error(
+        "Neither the kept trust bundle nor the configured source verifies the server",
+        {{"error", status}});
     return;
   }
   options_.log->Warn("The kept trust bundle did not verify the server; the configured source does");

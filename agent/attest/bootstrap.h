@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bootstrap: where an agent that knows nothing yet takes the trust bundle from: a file (PEM or SPIFFE
-// JSON), an https URL with an optional digest pin, or, explicitly, the server itself unverified.
+// Bootstrap: where an agent that knows nothing yet takes the trust bundle from: a file (PEM or
+// SPIFFE JSON), an https URL with an optional digest pin, or, explicitly, the server itself
+// unverified.
 //
 // Trust: the file is the operator's; what the URL answers is hostile beyond its TLS and the pin.
 // Threads: thread-safe, immutable.

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Cache: what this agent may hand out, by selectors. Written by agent/sync alone (Apply), read by
-// the Workload API: a subscriber gets the newest update for its selectors, at once and again at every
-// change that concerns it, newest wins: a slow subscriber holds one pending update, never a queue.
+// the Workload API: a subscriber gets the newest update for its selectors, at once and again at
+// every change that concerns it, newest wins: a slow subscriber holds one pending update, never a
+// queue.
 //
 // An update is equal to the one before it exactly when nothing that the workload would see changed,
-// and then it is not delivered. A subscriber whose last entry went gets kNoIdentity at that Apply; a
-// swap of entries within one Apply never shows as an empty state.
+// and then it is not delivered. A subscriber whose last entry went gets kNoIdentity at that Apply;
+// a swap of entries within one Apply never shows as an empty state.
 //
-// Cost: an Apply looks at the subscribers whose selectors an entry concerns, not at all of them, and
-// subscribers with equal selectors share one update.
+// Cost: an Apply looks at the subscribers whose selectors an entry concerns, not at all of them,
+// and subscribers with equal selectors share one update.
 //
 // Threads: thread-safe. Notify callbacks run on the writer's thread, with no lock of the cache that
 // Take() needs, and must only schedule work. A Subscription must not be destroyed under a lock that
@@ -94,7 +95,8 @@ class Cache {
   virtual ~Cache() = default;
 
   virtual void Apply(CacheChange change) = 0;
-  // Takes out what has ended by now: X.509-SVIDs, JWT-SVIDs and entries. Returns when the next of them ends.
+  // Takes out what has ended by now: X.509-SVIDs, JWT-SVIDs and entries. Returns when the next of
+  // them ends.
   virtual Time DropExpired() = 0;
   // `notify`: something new can be taken. Called first from within Subscribe when there is already.
   virtual std::unique_ptr<Subscription> Subscribe(Selectors selectors,

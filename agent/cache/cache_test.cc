@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <tuple>
+#include <atomic>
+#include <map>
+#include <set>
 
+#include "core/base/thread.h"
 #include "test/fake/fake_clock.h"
 
 namespace writ {
@@ -32,7 +35,8 @@ std::shared_ptr<const HeldX509> MakeX509(const std::string& name, Time not_after
 }
 
 std::shared_ptr<const Bundle> MakeBundle(const std::vector<PublicKey>& keys) {
-  auto bundle = std::make_shared<Bundle>(Bundle{.trust_domain = *TrustDomain::Parse("example.org")});
+  auto bundle =
+      std::make_shared<Bundle>(Bundle{.trust_domain = *TrustDomain::Parse("example.org")});
   for (size_t i = 0; i < keys.size(); ++i) {
     bundle->jwt.push_back(JwtAuthority{.key_id = "k" + std::to_string(i), .key = keys[i]});
   }
@@ -295,6 +299,37 @@ TEST_F(CacheTest, HoldsJwtsByEntryAndAudienceWithinTheLimit) {
   clock_.Advance(std::chrono::minutes(5));
   cache_->DropExpired();
   EXPECT_FALSE(cache_->FindJwt(changed, {"x"}).has_value());
+}
+
+TEST_F(CacheTest, ReadersComeAndGoWhileTheWriterWrites) {
+  constexpr int kReaders = 4;
+  constexpr int kRounds = 200;
+  PutReady(MakeEntry("e0", {Uid(1)}));
+  std::atomic<int> seen = 0;
+  std::vector<Thread> readers;
+  for (int i = 0; i < kReaders; ++i) {
+    readers.emplace_back("reader", [&](std::stop_token) {
+      for (int round = 0; round < kRounds; ++round) {
+        std::atomic<bool> notified = false;
+        auto sub = cache_->Subscribe({Uid(1), Uid(2)}, [&] { notified = true; });
+        EXPECT_TRUE(notified);
+        EXPECT_EQ(sub->Take()->state, State::kReady);
+        sub->Take();
+        if (cache_->Lookup({Uid(1)})->state == State::kReady) ++seen;
+      }
+    });
+  }
+  for (int round = 0; round < kRounds; ++round) {
+    CacheChange swap;
+    std::string next = "e" + std::to_string(round + 1);
+    swap.removed = {"e" + std::to_string(round)};
+    swap.put.push_back(MakeEntry(next, {Uid(1)}));
+    swap.x509[next] = MakeX509(next);
+    cache_->Apply(std::move(swap));
+    cache_->DropExpired();
+  }
+  for (Thread& reader : readers) reader.Join();
+  EXPECT_EQ(seen.load(), kReaders * kRounds);
 }
 
 // The index and its bookkeeping against the definition, over random histories.

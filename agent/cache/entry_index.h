@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // EntryIndex: which entries match a workload's selectors (an entry matches when its selectors are a
-// subset of the workload's), and the other way round: which groups of subscribers an entry concerns.
-// Selectors are interned, so a match compares sorted numbers. An entry stands under one of its
-// selectors, the one that fewest entries stand under at that time: a search for a workload looks
-// only below the workload's own selectors.
+// subset of the workload's), and the other way round: which groups of subscribers an entry
+// concerns. Selectors are interned, so a match compares sorted numbers. An entry stands under one
+// of its selectors, the one that fewest entries stand under at that time: a search for a workload
+// looks only below the workload's own selectors.
 //
 // Threads: not thread-safe; the cache's lock guards it.
 #pragma once

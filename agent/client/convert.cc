@@ -126,7 +126,8 @@ Result<IssuedJwt> JwtFromProto(const spire::api::types::JWTSVID& svid, const Spi
     }
   }
   // A token without `iat` counts as issued when the message says so.
-  Time issued_at = parsed.issued_at == Time() ? FromUnixSeconds(svid.issued_at()) : parsed.issued_at;
+  Time issued_at = parsed.issued_at;
+  if (issued_at == Time()) issued_at = FromUnixSeconds(svid.issued_at());
   if (issued_at > parsed.expires_at) return InvalidArgument("token ends before it was issued");
   return IssuedJwt{svid.token(), issued_at, parsed.expires_at};
 }

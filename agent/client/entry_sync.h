@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SyncEntryStream: the conversation of SyncAuthorizedEntries from the agent's side. Few entries come
-// whole in the first answer; otherwise pages of revisions come, and the agent asks for those that
-// it lacks, as many at a time as the first page held.
+// SyncEntryStream: the conversation of SyncAuthorizedEntries from the agent's side. Few entries
+// come whole in the first answer; otherwise pages of revisions come, and the agent asks for those
+// that it lacks, as many at a time as the first page held.
 //
-// Trust: the answers are hostile; malformed entries are logged and left out. Threads: a free function.
+// Trust: the answers are hostile; malformed entries are logged and left out. Threads: a free
+// function.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

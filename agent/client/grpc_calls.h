@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// GrpcCalls: one connection to the server and the way that every call over it goes: deadline, end by
-// stop request, gRPC's status made ours with the server's reason for a denial.
+// GrpcCalls: one connection to the server and the way that every call over it goes: deadline, end
+// by stop request, gRPC's status made ours with the server's reason for a denial.
 //
 // Threads: thread-safe.
 #pragma once

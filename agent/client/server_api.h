@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ServerApi: what an agent asks of the server, in our own values. Each answer is checked before it is
-// handed on: certificates, IDs and tokens parse, and belong to the trust domain.
+// ServerApi: what an agent asks of the server, in our own values. Each answer is checked before it
+// is handed on: certificates, IDs and tokens parse, and belong to the trust domain.
 //
 // A denied agent's failure carries the server's reason: DenialOf(status).
 // Trust: the server's bytes are hostile until they have passed. Threads: thread-safe; calls block,

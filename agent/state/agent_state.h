@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// AgentState: what an agent keeps over restarts, besides its keys: its own SVID (with the name of its
-// key and whether it may re-attest) in one file that is replaced atomically, and the last bundle.
+// AgentState: what an agent keeps over restarts, besides its keys: its own SVID (with the name of
+// its key and whether it may re-attest) in one file that is replaced atomically, and the last
+// bundle.
 //
 // What is torn, altered or of another trust domain counts as absent, with a line in the log: the
 // agent then attests (or bootstraps) anew.

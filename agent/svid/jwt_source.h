@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JwtSource: a JWT-SVID for an entry and audiences: from the cache while more than half of its life is
-// left, else from the server; when the server is away, the cached one as long as it is valid.
-// Concurrent requests for the same token make one call. An entry that wants a `jti` in its tokens gets
-// a fresh one each time.
+// JwtSource: a JWT-SVID for an entry and audiences: from the cache while more than half of its life
+// is left, else from the server; when the server is away, the cached one as long as it is valid.
+// Concurrent requests for the same token make one call. An entry that wants a `jti` in its tokens
+// gets a fresh one each time.
 //
 // Threads: thread-safe; Fetch blocks, until its deadline at most.
 #pragma once

@@ -131,7 +131,8 @@ Outcome ThreadedAgentLoop::Sync(const std::stop_token& stop) {
   return Outcome{std::move(synced)};
 }
 
-// For the operator's eyes only: a server that does not know the call, or refuses it, is no obstacle.
+// For the operator's eyes only: a server that does not know the call, or refuses it, is no
+// obstacle.
 void ThreadedAgentLoop::PostStatus() {
   if (posted_) return;
   Status status = server_->PostStatus(options_.agent_version);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// AgentLoop: the agent's life in one thread: bootstrap, attest, keep the agent's own SVID fresh, sync
-// entries and bundle, rotate the workloads' SVIDs, and write all of it to the cache. A server that is
-// away is retried with backoff, for ever; what is held is served as long as it is valid.
+// AgentLoop: the agent's life in one thread: bootstrap, attest, keep the agent's own SVID fresh,
+// sync entries and bundle, rotate the workloads' SVIDs, and write all of it to the cache. A server
+// that is away is retried with backoff, for ever; what is held is served as long as it is valid.
 //
 // Threads: Run() by one thread; Ready() and jwts() by any. Lifetime: what the options borrow, and
 // the callers of jwts(), must end before the loop is destroyed.
@@ -30,7 +30,8 @@ struct AgentLoopOptions {
   TrustDomain trust_domain;
   std::string server_address;  // "host:port"
   BootstrapOptions bootstrap;
-  bool rebootstrap = true;  // read the source again when the kept bundle no longer verifies the server
+  // Whether to read the source again when the kept bundle no longer verifies the server.
+  bool rebootstrap = true;
   std::string data_dir;     // exists; holds the state file and the last bundle
   std::string agent_version;
   Duration sync_interval = std::chrono::seconds(5);

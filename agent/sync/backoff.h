@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Backoff: how long to wait after one more failure: twice as long each time up to a limit, a quarter
-// either way by chance, so that agents which lost their server together do not come back together.
+// Backoff: how long to wait after one more failure: twice as long each time up to a limit, a
+// quarter either way by chance, so that agents which lost their server together do not come back
+// together.
 // Threads: not thread-safe.
 #pragma once
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Synchronizer: one sync brings the cache up to what the server says: entries by revision, the
-// bundle, and X.509-SVIDs for entries that are new, changed, near half of their SVID's life, or whose
-// authority is tainted. Keys are made fresh for each SVID and live in memory only.
+// bundle, and X.509-SVIDs for entries that are new, changed, near half of their SVID's life, or
+// whose authority is tainted. Keys are made fresh for each SVID and live in memory only.
 //
 // All entries of a sync reach the cache in one Apply, with the first batch of SVIDs, so that a
 // swap of a workload's only entry never shows as no identity.

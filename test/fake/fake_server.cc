@@ -155,8 +155,8 @@ Status FakeServer::End() {
   return Unavailable("the reply was lost");
 }
 
-// The rules of an agent's call: known, not banned, not expired, and of the current serial, or of the
-// pending one, which then becomes the current.
+// The rules of an agent's call: known, not banned, not expired, and of the current serial, or of
+// the pending one, which then becomes the current.
 Result<std::string> FakeServer::Authorize(const std::optional<TlsIdentity>& identity) {
   if (!identity) return PermissionDenied("caller is no agent");
   const Certificate& leaf = identity->chain.front();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // FakeServer: a server as an agent sees it, in memory: authorities that sign for real, agents with
-// their current and pending serials, join tokens, entries by revision. What goes wrong is data: away,
-// lost replies, refusals, a clock that differs.
+// their current and pending serials, join tokens, entries by revision. What goes wrong is data:
+// away, lost replies, refusals, a clock that differs.
 //
 // Threads: thread-safe.
 #pragma once
