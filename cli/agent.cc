@@ -178,7 +178,7 @@ CLI::App* AddIdCommand(CLI::App& noun, Session& session, const std::string& name
                  "  writ agent " + name +
                      " --spiffe-id spiffe://example.org/spire/agent/join_token/0b1c...",
                  [&session, id, body] { return body(session, *id); });
-  command->add_option("--spiffe-id", *id, "The agent's SPIFFE ID")->required();
+  AddChecked(*command, "--spiffe-id", *id, "The agent's SPIFFE ID", CheckId)->required();
   return command;
 }
 
@@ -190,7 +190,8 @@ void AddAgentCommands(CLI::App& app, Session& session) {
   auto filter = std::make_shared<AgentFlags>();
   CLI::App* list = AddCommand(*noun, session, "list", "List agents", "  writ agent list",
                               [&session, filter] { return ListAgents(session, *filter); });
-  list->add_option("--selector", filter->selectors, "Only those that have it (repeat: all)");
+  AddChecked(*list, "--selector", filter->selectors, "Only those that have it (repeat: all)",
+             CheckSelector);
   AddCommand(*noun, session, "count", "Count agents", "  writ agent count",
              [&session] { return CountAgents(session); });
   AddIdCommand(*noun, session, "show", "Show one agent", ShowAgent);
@@ -206,8 +207,10 @@ void AddTokenCommands(CLI::App& app, Session& session) {
       AddCommand(*noun, session, "create", "Make a join token",
                  "  writ token create --spiffe-id spiffe://example.org/node1 --ttl 10m",
                  [&session, flags] { return CreateToken(session, *flags); });
-  create->add_option("--spiffe-id", flags->spiffe_id, "A stable ID for the node, as an alias");
-  create->add_option("--ttl", flags->ttl, "How long it may be used")->capture_default_str();
+  AddChecked(*create, "--spiffe-id", flags->spiffe_id, "A stable ID for the node, as an alias",
+             CheckId);
+  AddChecked(*create, "--ttl", flags->ttl, "How long it may be used", CheckTtl)
+      ->capture_default_str();
   create->add_option("--token", flags->token, "The token's value (default: made by the server)");
 }
 

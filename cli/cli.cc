@@ -26,10 +26,24 @@ CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name
       ->add_option("--output", session.output, "table for people, json for machines")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Output>{{"table", Output::kTable}, {"json", Output::kJson}}))
-      ->default_str("table")
-      ->type_name("table|json");
+      ->option_text("table|json");
   command->callback([&session, body = std::move(body)] { session.command = body; });
   return command;
+}
+
+CLI::Option* AddChecked(CLI::App& app, const std::string& name, std::string& value,
+                        const std::string& description, FlagCheck check) {
+  return app.add_option(name, value, description)->check([check](const std::string& text) {
+    return std::string(check(text).message());
+  });
+}
+
+CLI::Option* AddChecked(CLI::App& app, const std::string& name, std::vector<std::string>& values,
+                        const std::string& description, FlagCheck check) {
+  return app.add_option(name, values, description)
+      ->check([check](const std::string& text) { return std::string(check(text).message()); })
+      ->expected(1)
+      ->take_all();
 }
 
 int RunCli(int argc, const char* const* argv, Session& session) {

@@ -10,6 +10,8 @@
 #include <functional>
 #include <iosfwd>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/environment.h"
@@ -18,6 +20,7 @@
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace writ {
@@ -45,6 +48,13 @@ inline constexpr char kWorkloadSocket[] = "/run/writ/public/workload.sock";
 CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name,
                      const std::string& description, const std::string& examples,
                      std::function<Status()> body);
+
+// An option whose value must pass `check`, so that a malformed one is wrong use, told before any call.
+using FlagCheck = Status (*)(std::string_view text);
+CLI::Option* AddChecked(CLI::App& app, const std::string& name, std::string& value,
+                        const std::string& description, FlagCheck check);
+CLI::Option* AddChecked(CLI::App& app, const std::string& name, std::vector<std::string>& values,
+                        const std::string& description, FlagCheck check);
 
 void AddEntryCommands(CLI::App& app, Session& session);
 void AddAgentCommands(CLI::App& app, Session& session);

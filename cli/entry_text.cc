@@ -183,6 +183,11 @@ Result<int64_t> UnixSeconds(std::string_view text) {
   return static_cast<int64_t>(timegm(&parts));
 }
 
+Status CheckId(std::string_view text) { return IdMessage(text).status(); }
+Status CheckSelector(std::string_view text) { return SelectorMessage(text).status(); }
+Status CheckTtl(std::string_view text) { return TtlSeconds(text).status(); }
+Status CheckTime(std::string_view text) { return UnixSeconds(text).status(); }
+
 Result<std::vector<WireEntry>> EntriesFromFile(std::string_view text, const std::string& name) {
   YamlNode document = TRY(ParseYaml(text, name));
   const YamlNode* entries = document.Find("entries");

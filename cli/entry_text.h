@@ -29,6 +29,12 @@ Result<int32_t> TtlSeconds(std::string_view text);
 // Unix seconds, or "2027-01-31T12:00:00Z".
 Result<int64_t> UnixSeconds(std::string_view text);
 
+// For AddChecked.
+Status CheckId(std::string_view text);
+Status CheckSelector(std::string_view text);
+Status CheckTtl(std::string_view text);
+Status CheckTime(std::string_view text);
+
 // Every entry of a file: {"entries": [...]}, a list, or one entry. `name` is for errors.
 Result<std::vector<spire::api::types::Entry>> EntriesFromFile(std::string_view text,
                                                               const std::string& name);

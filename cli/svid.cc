@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/cli.h"
+#include "cli/entry_text.h"
 #include "cli/output.h"
 #include "cli/rpc.h"
 #include "cli/svid_files.h"
@@ -319,10 +320,12 @@ void AddVerb(CLI::App& svid, Session& session, const std::string& verb,
     CLI::App* command =
         AddCommand(*app, session, kind, description + (is_jwt ? " (JWT-SVIDs)" : " (X.509-SVIDs)"),
                    example, [&session, flags, body] { return body(session, *flags); });
-    command->add_option("--spiffe-id", flags->spiffe_id, "Only this identity");
+    AddChecked(*command, "--spiffe-id", flags->spiffe_id, "Only this identity", CheckId);
     if (is_jwt) {
       command->add_option("--audience", flags->audience, "Who the token is for (repeat)")
-          ->required();
+          ->required()
+          ->expected(1)
+          ->take_all();
     }
     if (verb == "validate") {
       command->add_option("--file", flags->file, is_jwt ? "The token, in a file" : "PEM chain");

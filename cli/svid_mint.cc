@@ -108,18 +108,23 @@ void AddSvidMintCommands(CLI::App& svid, Session& session) {
                                  "  writ svid mint x509 --spiffe-id spiffe://example.org/db \\\n"
                                  "    --dns-name db.internal --ttl 1h --write /etc/db/identity",
                                  [&session, x509] { return MintX509(session, *x509); });
-  command->add_option("--spiffe-id", x509->spiffe_id, "The SVID's SPIFFE ID")->required();
-  command->add_option("--dns-name", x509->dns_names, "DNS name of the SVID (repeat)");
-  command->add_option("--ttl", x509->ttl, "Lifetime; 0 is the server's default");
+  AddChecked(*command, "--spiffe-id", x509->spiffe_id, "The SVID\'s SPIFFE ID", CheckId)->required();
+  command->add_option("--dns-name", x509->dns_names, "DNS name of the SVID (repeat)")
+      ->expected(1)
+      ->take_all();
+  AddChecked(*command, "--ttl", x509->ttl, "Lifetime; 0 is the server\'s default", CheckTtl);
   command->add_option("--write", x509->write, "Directory to write files to (keys 0600)");
 
   auto jwt = std::make_shared<MintFlags>();
   command = AddCommand(*mint, session, "jwt", "Mint a JWT-SVID",
                        "  writ svid mint jwt --spiffe-id spiffe://example.org/job --audience db",
                        [&session, jwt] { return MintJwt(session, *jwt); });
-  command->add_option("--spiffe-id", jwt->spiffe_id, "The SVID's SPIFFE ID")->required();
-  command->add_option("--audience", jwt->audience, "Who the token is for (repeat)")->required();
-  command->add_option("--ttl", jwt->ttl, "Lifetime; 0 is the server's default");
+  AddChecked(*command, "--spiffe-id", jwt->spiffe_id, "The SVID\'s SPIFFE ID", CheckId)->required();
+  command->add_option("--audience", jwt->audience, "Who the token is for (repeat)")
+      ->required()
+      ->expected(1)
+      ->take_all();
+  AddChecked(*command, "--ttl", jwt->ttl, "Lifetime; 0 is the server\'s default", CheckTtl);
   command->add_option("--write", jwt->write, "Directory to write the token to (0600)");
 }
 

@@ -18,13 +18,13 @@ class CorpusTest : public testing::TestWithParam<FuzzTarget> {};
 
 std::string Mutated(std::string input, Random& random) {
   for (uint64_t i = 0; i <= random.Uint64() % 3; ++i) {
-    size_t at = input.empty() ? 0 : random.Uint64() % input.size();
+    if (input.empty()) return input;
+    size_t at = random.Uint64() % input.size();
     switch (random.Uint64() % 4) {
-      case 0: input.insert(at, 1, static_cast<char>(random.Uint64())); break;
+      case 0: input.push_back(static_cast<char>(random.Uint64())); break;
       case 1: input.resize(at); break;
-      case 2: input += input.substr(at); break;
-      default:
-        if (!input.empty()) input[at] = static_cast<char>(random.Uint64());
+      case 2: std::swap(input.front(), input.back()); break;
+      default: input[at] = static_cast<char>(random.Uint64());
     }
   }
   return input;
