@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/client/convert.h"
+
+#include <gtest/gtest.h>
+
+#include "test/fake/fake_clock.h"
+#include "test/fake/fake_server.h"
+
+namespace writ {
+namespace {
+
+class ConvertTest : public testing::Test {
+ protected:
+  spire::api::types::Bundle MakeBundle() {
+    spire::api::types::Bundle proto;
+    proto.set_trust_domain("example.org");
+    proto.set_sequence_number(7);
+    auto* authority = proto.add_x509_authorities();
+    authority->set_asn1(authority_.x509[0].certificate.der());
+    authority->set_tainted(true);
+    auto* key = proto.add_jwt_authorities();
+    key->set_key_id("kid");
+    key->set_public_key(authority_.x509[0].certificate.public_key().spki());
+    key->set_expires_at(99);
+    return proto;
+  }
+
+  FakeClock clock_;
+  SeededRandom random_{5};
+  const TrustDomain td_ = *TrustDomain::Parse("example.org");
+  const Bundle authority_ = FakeServer(td_, &clock_, &random_).CurrentBundle();
+};
+
+TEST_F(ConvertTest, TakesABundle) {
+  Result<Bundle> bundle = BundleFromProto(MakeBundle(), td_);
+  ASSERT_TRUE(bundle.ok()) << bundle.status().ToString();
+  EXPECT_EQ(bundle->sequence_number, 7u);
+  ASSERT_EQ(bundle->x509.size(), 1u);
+  EXPECT_TRUE(bundle->x509[0].tainted);
+  ASSERT_EQ(bundle->jwt.size(), 1u);
+  EXPECT_EQ(bundle->jwt[0].key_id, "kid");
+  EXPECT_EQ(bundle->jwt[0].expires_at, 99);
+}
+
+TEST_F(ConvertTest, RefusesABundleThatIsOfNoUse) {
+  auto expect_refused = [&](const std::function<void(spire::api::types::Bundle&)>& change) {
+    spire::api::types::Bundle proto = MakeBundle();
+    change(proto);
+    EXPECT_EQ(BundleFromProto(proto, td_).code(), Code::kInvalidArgument);
+  };
+  expect_refused([](auto& proto) { proto.set_trust_domain("other.org"); });
+  expect_refused([](auto& proto) { proto.clear_x509_authorities(); });
+  expect_refused([](auto& proto) { proto.mutable_x509_authorities(0)->set_asn1("junk"); });
+  expect_refused([](auto& proto) { proto.mutable_jwt_authorities(0)->clear_key_id(); });
+  expect_refused([](auto& proto) { proto.mutable_jwt_authorities(0)->set_public_key("junk"); });
+  expect_refused([](auto& proto) {
+    for (int i = 0; i < 1001; ++i) *proto.add_x509_authorities() = proto.x509_authorities(0);
+  });
+}
+
+TEST_F(ConvertTest, RefusesAChainThatIsEmptyLongOrBroken) {
+  spire::api::types::X509SVID svid;
+  EXPECT_EQ(ChainFromProto(svid).code(), Code::kInvalidArgument);
+  svid.add_cert_chain("junk");
+  EXPECT_EQ(ChainFromProto(svid).code(), Code::kInvalidArgument);
+  svid.set_cert_chain(0, authority_.x509[0].certificate.der());
+  EXPECT_EQ(ChainFromProto(svid)->size(), 1u);
+  for (int i = 0; i < 16; ++i) svid.add_cert_chain(svid.cert_chain(0));
+  EXPECT_EQ(ChainFromProto(svid).code(), Code::kInvalidArgument);
+}
+
+TEST_F(ConvertTest, RefusesATokenThatIsNone) {
+  spire::api::types::JWTSVID svid;
+  SpiffeId id = *SpiffeId::Parse("spiffe://example.org/w");
+  for (const char* token : {"", "a.b.c", "junk"}) {
+    svid.set_token(token);
+    EXPECT_FALSE(JwtFromProto(svid, id, {"aud"}).ok()) << token;
+  }
+}
+
+TEST_F(ConvertTest, HoldsAnIssuedChainToWhatWasAskedFor) {
+  SpiffeId server_id = ServerId(td_);
+  // The chain that a connection shows is one that its authority has signed.
+  FakeServer server(td_, &clock_, &random_);
+  CertificateChain chain;
+  auto keep = [&](const CertificateChain& shown) {
+    chain = shown;
+    return OkStatus();
+  };
+  auto connection =
+      server.Connect(ServerApiOptions{.trust_domain = td_, .verify = keep, .clock = &clock_});
+  ASSERT_TRUE(connection->FetchBundle(true).ok());
+  Bundle bundle = server.CurrentBundle();
+  const PublicKey key = chain[0].public_key();
+  Time now = clock_.Now();
+  EXPECT_TRUE(CheckIssued(chain, server_id, key, bundle, now).ok());
+  EXPECT_TRUE(CheckIssued(chain, server_id, key, bundle, now - std::chrono::hours(1)).ok());
+  EXPECT_FALSE(CheckIssued({}, server_id, key, bundle, now).ok());
+  EXPECT_FALSE(CheckIssued(chain, server_id, bundle.x509[0].certificate.public_key(), bundle, now)
+                   .ok());
+  EXPECT_FALSE(
+      CheckIssued(chain, *SpiffeId::Parse("spiffe://example.org/w"), key, bundle, now).ok());
+  EXPECT_FALSE(CheckIssued(chain, server_id, key, authority_, now).ok());
+  EXPECT_FALSE(
+      CheckIssued(chain, server_id, key, bundle, now + std::chrono::hours(24 * 365)).ok());
+}
+
+}  // namespace
+}  // namespace writ
