@@ -20,6 +20,7 @@
 #include "core/base/mutex.h"
 #include "core/base/random.h"
 #include "core/keys/key_manager.h"
+#include "core/net/health.h"
 #include "spiffe/workload/workload.grpc.pb.h"
 #include "test/fake/fake_clock.h"
 #include "test/fake/fake_log.h"
@@ -100,6 +101,7 @@ class ApiFixture : public testing::Test {
   TableAttestor* attestor_;  // owned by attestation_
   std::unique_ptr<WorkloadAttestation> attestation_;
   std::unique_ptr<WorkloadApi> api_;
+  std::unique_ptr<HealthService> health_;
   std::unique_ptr<GrpcServer> server_;
   std::unique_ptr<Stub> stub_;
 };

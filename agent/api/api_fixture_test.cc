@@ -129,9 +129,10 @@ ApiFixture::ApiFixture() {
                             .attestation = attestation_.get(),
                             .clock = &clock_,
                             .log = &log_});
+  health_ = HealthService::Make({.ready = [] { return OkStatus(); }, .clock = &system_clock_});
   auto server = GrpcServer::Start(
       {.name = "workload",
-       .services = {api_->service()},
+       .services = {api_->service(), health_->service()},
        .reflection = true,
        .unix_listeners = {{.path = socket_, .mode = 0666, .directory_mode = 0755}},
        .clock = &system_clock_,
@@ -145,6 +146,7 @@ ApiFixture::ApiFixture() {
 
 ApiFixture::~ApiFixture() {
   api_->EndStreams();
+  health_->EndWatches();
   server_->Shutdown(system_clock_.Monotonic() + kCallDeadline);
 }
 

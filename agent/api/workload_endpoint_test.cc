@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The SPIFFE Workload Endpoint standard, clause by clause (docs/conformance.md cites these names).
+#include <grpcpp/generic/generic_stub.h>
 #include <sys/stat.h>
 
 #include "agent/api/api_fixture.h"
+#include "core/net/grpc_channel.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 
 namespace writ {
 namespace {
@@ -49,6 +52,23 @@ class WorkloadEndpointTest : public ApiFixture {
     ValidateJWTSVIDResponse validated;
     statuses["ValidateJWTSVID"] = stub_->ValidateJWTSVID(context().get(), validate, &validated);
     return statuses;
+  }
+
+  // One message to any method, without the header.
+  grpc::Status CallRaw(const std::string& method, const std::string& message) {
+    grpc::GenericStub stub(UnixChannel(socket_));
+    const auto context = Context(/*with_header=*/false);
+    grpc::CompletionQueue queue;
+    const grpc::Slice slice(message);
+    auto call = stub.PrepareUnaryCall(context.get(), method, grpc::ByteBuffer(&slice, 1), &queue);
+    grpc::ByteBuffer response;
+    grpc::Status status;
+    void* tag;
+    bool ok;
+    call->StartCall();
+    call->Finish(&response, &status, this);
+    CHECK(queue.Next(&tag, &ok));
+    return status;
   }
 
   void ExpectAll(const std::vector<std::pair<std::string, std::string>>& metadata,
@@ -131,6 +151,25 @@ TEST_F(WorkloadEndpointTest, TheSocketIsOpenToEveryLocalProcess) {
   EXPECT_EQ(file.st_mode & 07777, 0666u);
   ASSERT_EQ(stat((dir_ / "public").c_str(), &file), 0);
   EXPECT_EQ(file.st_mode & 07777, 0755u);
+}
+
+// Section 7: other services stand beside the Workload API, server reflection among them; the header
+// is the Workload API's.
+TEST_F(WorkloadEndpointTest, HealthAndReflectionNeedNoHeader) {
+  const auto context = Context(/*with_header=*/false);
+  grpc::health::v1::HealthCheckResponse health;
+  const auto stub = grpc::health::v1::Health::NewStub(UnixChannel(socket_));
+  EXPECT_TRUE(stub->Check(context.get(), {}, &health).ok());
+  const std::string list_services("\x3a\x00", 2);
+  EXPECT_TRUE(
+      CallRaw("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", list_services)
+          .ok());
+}
+
+TEST_F(WorkloadEndpointTest, UnknownMethodsAndServicesAreUnimplemented) {
+  EXPECT_EQ(CallRaw("/SpiffeWorkloadAPI/FetchEverything", "").error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(CallRaw("/Other/Method", "").error_code(), grpc::StatusCode::UNIMPLEMENTED);
 }
 
 // Section 5: each connection is its own process's, whoever speaks on it.
