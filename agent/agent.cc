@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <systemd/sd-daemon.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "agent/api/workload_api.h"
+#include "agent/cache/cache.h"
+#include "agent/sync/agent_loop.h"
+#include "agent/workload/workload_attestation.h"
+#include "attestors/join_token/join_token.h"
+#include "attestors/workload/attestors.h"
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/random.h"
+#include "core/base/thread.h"
+#include "core/base/version.h"
+#include "core/keys/key_manager.h"
+#include "core/net/grpc_server.h"
+#include "core/net/health.h"
+#include "core/net/http_server.h"
+#include "core/net/metrics.h"
+
+namespace writ {
+namespace {
+
+constexpr size_t kJwtSvidsMax = 1000;
+constexpr mode_t kDataDirectoryMode = 0700;
+constexpr mode_t kWorkloadSocketMode = 0666;
+constexpr mode_t kWorkloadDirectoryMode = 0755;
+constexpr mode_t kAdminSocketMode = 0660;
+constexpr mode_t kAdminDirectoryMode = 0750;
+// Of the two seconds that a stop may take; the rest is for what the loop is doing.
+constexpr Duration kCallsMayTake = std::chrono::seconds(1);
+
+Result<std::unique_ptr<KeyManager>> OpenKeys(const AgentConfig& config) {
+  if (config.key_manager == KeyManagerKind::kMemory) return MakeMemoryKeys();
+  return OpenDiskKeys(config.data_dir + "/keys");
+}
+
+BootstrapOptions BootstrapOf(const AgentConfig& config) {
+  return BootstrapOptions{.bundle_file = config.server.bundle_file,
+                          .bundle_url = config.server.bundle_url,
+                          .insecure = config.server.insecure_bootstrap,
+                          .ca_file = config.server.ca_file,
+                          .bundle_sha256 = config.server.bundle_sha256};
+}
+
+class WiredAgent final : public Agent {
+ public:
+  WiredAgent(AgentConfig config, StopSignal* stop, Log* log)
+      : config_(std::move(config)), stop_(stop), log_(log) {}
+  ~WiredAgent() override { StopServing(); }
+
+  Status Open();
+  Status Run() override;
+
+ private:
+  Status OpenData();
+  void MakeParts();
+  Status Listen();
+  Status ListenHttp();
+  Result<std::unique_ptr<GrpcServer>> StartServer(std::string name,
+                                                  std::vector<grpc::Service*> services,
+                                                  UnixListenerOptions listener);
+  std::string Exposition();
+  void StopServing();
+
+  const AgentConfig config_;
+  StopSignal* const stop_;  // borrowed
+  Log* const log_;          // borrowed
+  SystemClock clock_;
+  SystemRandom random_;
+
+  // Constant after Open(), in the order in which one needs the other.
+  std::optional<FileLock> lock_;
+  std::unique_ptr<KeyManager> keys_;
+  std::unique_ptr<NodeProverFactory> prover_;
+  std::shared_ptr<Cache> cache_;
+  std::unique_ptr<AgentLoop> loop_;
+  std::unique_ptr<WorkloadAttestation> attestation_;
+  std::unique_ptr<WorkloadApi> workload_api_;
+  std::unique_ptr<HealthService> health_;
+  std::unique_ptr<Metrics> metrics_;
+  Gauge* synced_ = nullptr;
+  Gauge* streams_ = nullptr;
+  Gauge* connections_ = nullptr;
+  std::unique_ptr<GrpcServer> workload_server_;
+  std::unique_ptr<GrpcServer> admin_server_;
+  std::unique_ptr<HttpServer> http_;  // null: turned off
+};
+
+Status WiredAgent::Open() {
+  TRY(OpenData());
+  MakeParts();
+  TRY(Listen());
+  return ListenHttp();
+}
+
+Status WiredAgent::OpenData() {
+  TRY(MakeDirectories(config_.data_dir, kDataDirectoryMode));
+  lock_ = TRY(FileLock::Take(config_.data_dir + "/lock"), "another agent runs on this data_dir");
+  keys_ = TRY(OpenKeys(config_), "open the agent's keys");
+  return OkStatus();
+}
+
+void WiredAgent::MakeParts() {
+  prover_ = MakeJoinTokenProver(config_.join_token.Clone());
+  cache_ = Cache::Make(&clock_, kJwtSvidsMax);
+  loop_ = AgentLoop::Make({.trust_domain = *config_.trust_domain,
+                           .server_address = config_.server.address,
+                           .bootstrap = BootstrapOf(config_),
+                           .rebootstrap = config_.server.rebootstrap,
+                           .data_dir = config_.data_dir,
+                           .agent_version = std::string(Version()),
+                           .sync_interval = config_.sync_interval,
+                           .svid_key_type = config_.svid_key_type,
+                           .attestor_type = std::string(kJoinTokenType),
+                           .prover = prover_.get(),
+                           .keys = keys_.get(),
+                           .cache = cache_.get(),
+                           .clock = &clock_,
+                           .random = &random_,
+                           .log = log_});
+  attestation_ = std::make_unique<WorkloadAttestation>(
+      MakeWorkloadAttestors({.unix_options = config_.unix_attestor}, &clock_), log_);
+  workload_api_ = WorkloadApi::Make({.trust_domain = *config_.trust_domain,
+                                     .cache = cache_.get(),
+                                     .jwt = &loop_->jwts(),
+                                     .attestation = attestation_.get(),
+                                     .clock = &clock_,
+                                     .log = log_});
+  health_ = HealthService::Make({.ready = [this] { return loop_->Ready(); },
+                                 .services = {"SpiffeWorkloadAPI"},
+                                 .clock = &clock_});
+  metrics_ = Metrics::Make("writ_agent_");
+  synced_ = metrics_->GetGauge("synced", "1 after the first synchronization with the server.");
+  streams_ = metrics_->GetGauge("workload_streams", "Open streams of the Workload API.");
+  connections_ = metrics_->GetGauge("workload_connections", "Connections to the workload socket.");
+}
+
+Status WiredAgent::Listen() {
+  workload_server_ = TRY(StartServer("workload", {workload_api_->service(), health_->service()},
+                                     {.path = config_.workload_socket,
+                                      .mode = kWorkloadSocketMode,
+                                      .directory_mode = kWorkloadDirectoryMode}));
+  workload_api_->ServeOn(workload_server_.get());
+  admin_server_ = TRY(StartServer("admin", {health_->service()},
+                                  {.path = config_.admin_socket,
+                                   .mode = kAdminSocketMode,
+                                   .group = config_.admin_socket_group,
+                                   .directory_mode = kAdminDirectoryMode}));
+  log_->Info("listening", {{"workload_socket", config_.workload_socket},
+                           {"admin_socket", config_.admin_socket}});
+  return OkStatus();
+}
+
+Result<std::unique_ptr<GrpcServer>> WiredAgent::StartServer(std::string name,
+                                                            std::vector<grpc::Service*> services,
+                                                            UnixListenerOptions listener) {
+  return GrpcServer::Start({.name = std::move(name),
+                            .services = std::move(services),
+                            .reflection = true,
+                            .unix_listeners = {std::move(listener)},
+                            .clock = &clock_,
+                            .random = &random_,
+                            .log = log_});
+}
+
+Status WiredAgent::ListenHttp() {
+  if (config_.http.empty()) return OkStatus();
+  http_ = TRY(HttpServer::Start({.address = config_.http,
+                                 .live = [] { return OkStatus(); },
+                                 .ready = [this] { return loop_->Ready(); },
+                                 .metrics = [this] { return Exposition(); },
+                                 .log = log_}),
+              "listen for HTTP");
+  return OkStatus();
+}
+
+std::string WiredAgent::Exposition() {
+  synced_->Set(loop_->Ready().ok() ? 1 : 0);
+  streams_->Set(static_cast<double>(workload_api_->OpenStreamCount()));
+  connections_->Set(static_cast<double>(workload_server_->ConnectionCount()));
+  return metrics_->Exposition();
+}
+
+Status WiredAgent::Run() {
+  Status verdict;
+  Thread loop("agent-loop", [&](std::stop_token stop) {
+    verdict = loop_->Run(std::move(stop));
+    stop_->Stop();
+  });
+  // The sockets answer; a server that is away is not a failed start.
+  sd_notify(0, "READY=1");
+  stop_->Wait();
+  sd_notify(0, "STOPPING=1");
+  log_->Info("stopping");
+  loop.RequestStop();  // ends its calls to the server, so that no caller waits for them
+  StopServing();
+  loop.Join();
+  return verdict;
+}
+
+void WiredAgent::StopServing() {
+  http_.reset();
+  if (workload_api_ != nullptr) workload_api_->EndStreams();
+  if (health_ != nullptr) health_->EndWatches();
+  const MonoTime deadline = clock_.Monotonic() + kCallsMayTake;
+  if (workload_server_ != nullptr) workload_server_->Shutdown(deadline);
+  if (admin_server_ != nullptr) admin_server_->Shutdown(deadline);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Agent>> Agent::Start(AgentConfig config, StopSignal* stop, Log* log) {
+  auto agent = std::make_unique<WiredAgent>(std::move(config), stop, log);
+  TRY(agent->Open());
+  return std::unique_ptr<Agent>(std::move(agent));
+}
+
+Result<std::vector<std::string>> ValidateAgent(const AgentConfig& config) {
+  std::vector<std::string> warnings = Warnings(config);
+  const std::string& bundle_file = config.server.bundle_file;
+  if (bundle_file.empty()) return warnings;
+  if (const Result<std::string> text = ReadFile(bundle_file); !text.ok()) {
+    warnings.push_back("server.bundle_file: " + text.status().message());
+    return warnings;
+  }
+  TRY(ReadBootstrapBundle(BootstrapOf(config), *config.trust_domain, HttpFetch()));
+  return warnings;
+}
+
+}  // namespace writ
