@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// AuditFile: a file of whole lines. What Append() is given is in it whole and on disk, or not at all.
+// AuditFile: a file of whole lines. What Append() is given is in it whole and on disk, or not at
+// all.
 //
 // Trust: what stands in the file at opening may be torn by a crash. Threads: one at a time.
 #pragma once

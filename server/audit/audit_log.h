@@ -4,8 +4,8 @@
 // event is durable; concurrent events share one fsync (group commit). Nothing leaves the server
 // before its event is here. No secret is ever an event's field.
 //
-// When an event cannot be written Append() is Unavailable and leaves nothing of it behind; each later
-// Append() tries to make the file good first.
+// When an event cannot be written Append() is Unavailable and leaves nothing of it behind; each
+// later Append() tries to make the file good first.
 //
 // Threads: thread-safe.
 #pragma once

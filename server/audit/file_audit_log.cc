@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The audit log in a file. Whoever finds no leader becomes it, writes the lines of all who wait with
-// one sync, and lets them go on.
+// The audit log in a file. Whoever finds no leader becomes it, writes the lines of all who wait
+// with one sync, and lets them go on.
 #include <algorithm>
 #include <optional>
 #include <utility>

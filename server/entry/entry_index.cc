@@ -75,14 +75,10 @@ EntryIndex::~EntryIndex() {
   for (auto& [id, record] : entries_) pool_.Release(record.selectors);
 }
 
-EntryIndex::IdNode* EntryIndex::Acquire(const SpiffeId& id) {
-  IdNode* node = &*ids_.try_emplace(id).first;
-  ++node->second.uses;
-  return node;
-}
-
-void EntryIndex::Release(IdNode* node) {
-  if (--node->second.uses == 0) ids_.erase(ids_.find(node->first));
+void EntryIndex::RemoveUnused(const IdNode* node) {
+  if (node->second.children == 0 && node->second.holders == 0) {
+    ids_.erase(ids_.find(node->first));
+  }
 }
 
 const EntryIndex::IdNode* EntryIndex::Find(const SpiffeId& id) const {
@@ -94,8 +90,8 @@ void EntryIndex::Put(const Entry& entry) {
   Remove(entry.id);
   Node* node = &*entries_.try_emplace(entry.id).first;
   Record& record = node->second;
-  record.spiffe_id = Acquire(entry.spiffe_id);
-  record.parent = Acquire(entry.parent_id);
+  record.spiffe_id = NodeOf(entry.spiffe_id);
+  record.parent = NodeOf(entry.parent_id);
   record.selectors = pool_.Acquire(entry.selectors);
   record.expires_at = entry.expires_at;
   record.revision = entry.revision;
@@ -111,6 +107,8 @@ void EntryIndex::Put(const Entry& entry) {
   record.rare = RareOf(entry);
   LinkFirst(record.parent->second.first_child, node, &Record::siblings);
   LinkFirst(record.spiffe_id->second.first_holder, node, &Record::coholders);
+  ++record.parent->second.children;
+  ++record.spiffe_id->second.holders;
   if (IsAlias(record)) AddAlias(node);
 }
 
@@ -122,9 +120,11 @@ void EntryIndex::Remove(std::string_view id) {
   if (IsAlias(record)) RemoveAlias(node);
   Unlink(record.parent->second.first_child, node, &Record::siblings);
   Unlink(record.spiffe_id->second.first_holder, node, &Record::coholders);
+  --record.parent->second.children;
+  --record.spiffe_id->second.holders;
+  RemoveUnused(record.parent);
+  if (record.spiffe_id != record.parent) RemoveUnused(record.spiffe_id);
   pool_.Release(record.selectors);
-  Release(record.spiffe_id);
-  Release(record.parent);
   entries_.erase(it);
 }
 
@@ -241,13 +241,32 @@ struct EntryIndex::Query {
   std::optional<FederatesQuery> federates_with;
   std::optional<std::string> hint;
   std::optional<bool> downstream;
+  // The shortest list that holds every match: all entries, unless an ID leads to fewer.
+  size_t listed = 0;
+  const Node* first = nullptr;  // null: all entries
+  Neighbors Record::*place = nullptr;
 };
 
-// None when an ID of the filter is on no entry: nothing can match.
+// None when nothing can match.
 std::optional<EntryIndex::Query> EntryIndex::Resolve(const EntryFilter& filter) const {
-  Query query{.hint = filter.hint, .downstream = filter.downstream};
-  if (filter.spiffe_id && !(query.spiffe_id = Find(*filter.spiffe_id))) return std::nullopt;
-  if (filter.parent_id && !(query.parent = Find(*filter.parent_id))) return std::nullopt;
+  Query query{.hint = filter.hint, .downstream = filter.downstream, .listed = entries_.size()};
+  if (filter.spiffe_id) {
+    if (!(query.spiffe_id = Find(*filter.spiffe_id))) return std::nullopt;
+    const Links& links = query.spiffe_id->second;
+    query.listed = links.holders;
+    query.first = links.first_holder;
+    query.place = &Record::coholders;
+  }
+  if (filter.parent_id) {
+    if (!(query.parent = Find(*filter.parent_id))) return std::nullopt;
+    const Links& links = query.parent->second;
+    if (!query.first || links.children < query.listed) {
+      query.listed = links.children;
+      query.first = links.first_child;
+      query.place = &Record::siblings;
+    }
+  }
+  if (query.listed == 0) return std::nullopt;
   if (filter.selectors) {
     bool all_known = false;
     SelectorPool::Set set = pool_.Find(filter.selectors->first, &all_known);
@@ -278,19 +297,22 @@ bool EntryIndex::Matches(const Record& record, const Query& query) {
                     query.federates_with->match);
 }
 
-void EntryIndex::Visit(const Query& query, std::string_view after,
-                       const std::function<bool(const Node&)>& visit) const {
-  if (!query.spiffe_id && !query.parent) {
-    for (auto it = entries_.upper_bound(after); it != entries_.end(); ++it) {
-      if (Matches(it->second, query) && !visit(*it)) return;
-    }
-    return;
+void EntryIndex::VisitInOrder(const Query& query, std::string_view after,
+                              const std::function<bool(const Node&)>& visit) const {
+  for (auto it = entries_.upper_bound(after); it != entries_.end(); ++it) {
+    if (Matches(it->second, query) && !visit(*it)) return;
   }
-  const auto place = query.spiffe_id ? &Record::coholders : &Record::siblings;
-  const Node* node =
-      query.spiffe_id ? query.spiffe_id->second.first_holder : query.parent->second.first_child;
-  for (; node; node = (node->second.*place).next) {
-    if (node->first > after && Matches(node->second, query) && !visit(*node)) return;
+}
+
+void EntryIndex::VisitAll(const Query& query,
+                          const std::function<void(const Node&)>& visit) const {
+  if (!query.first) {
+    for (const Node& node : entries_) {
+      if (Matches(node.second, query)) visit(node);
+    }
+  }
+  for (const Node* node = query.first; node; node = (node->second.*query.place).next) {
+    if (Matches(node->second, query)) visit(*node);
   }
 }
 
@@ -300,22 +322,26 @@ std::optional<Entry> EntryIndex::Get(std::string_view id) const {
   return Build(*it);
 }
 
+// A page is found either on the way through all entries in order, which takes about all / listed
+// steps for each match, or by sorting the listed ones: whichever is less.
 std::vector<Entry> EntryIndex::List(const EntryFilter& filter, std::string_view after,
                                     size_t limit) const {
-  std::vector<Entry> entries;
   const std::optional<Query> query = Resolve(filter);
-  if (!query || limit == 0) return entries;
-  const bool in_order = !query->spiffe_id && !query->parent;
+  if (!query || limit == 0) return {};
   std::vector<const Node*> found;
-  Visit(*query, after, [&](const Node& node) {
-    found.push_back(&node);
-    return !in_order || found.size() < limit;
-  });
-  if (found.size() > limit) {
-    std::ranges::nth_element(found, found.begin() + static_cast<ptrdiff_t>(limit), kById);
-    found.resize(limit);
+  if (!query->first || query->listed / limit >= entries_.size() / query->listed) {
+    VisitInOrder(*query, after, [&](const Node& node) {
+      found.push_back(&node);
+      return found.size() < limit;
+    });
+  } else {
+    VisitAll(*query, [&](const Node& node) {
+      if (node.first > after) found.push_back(&node);
+    });
+    std::ranges::sort(found, kById);
+    found.resize(std::min(found.size(), limit));
   }
-  if (!in_order) std::ranges::sort(found, kById);
+  std::vector<Entry> entries;
   for (const Node* node : found) entries.push_back(Build(*node));
   return entries;
 }
@@ -323,10 +349,7 @@ std::vector<Entry> EntryIndex::List(const EntryFilter& filter, std::string_view 
 size_t EntryIndex::Count(const EntryFilter& filter) const {
   size_t count = 0;
   if (const std::optional<Query> query = Resolve(filter)) {
-    Visit(*query, "", [&](const Node&) {
-      ++count;
-      return true;
-    });
+    VisitAll(*query, [&](const Node&) { ++count; });
   }
   return count;
 }

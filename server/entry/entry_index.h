@@ -36,9 +36,10 @@ class EntryIndex {
   struct Record;
   using Node = std::pair<const std::string, Record>;  // the entry's ID and the rest
   struct Links {
-    uint32_t uses = 0;
-    Node* first_child = nullptr;   // entries whose parent this is
-    Node* first_holder = nullptr;  // entries whose SPIFFE ID this is
+    uint32_t children = 0;         // how many entries' parent this is
+    uint32_t holders = 0;          // how many entries' SPIFFE ID this is
+    Node* first_child = nullptr;   // the first of the children
+    Node* first_holder = nullptr;  // the first of the holders
   };
   using IdNode = std::pair<const SpiffeId, Links>;
   struct Neighbors {
@@ -93,8 +94,8 @@ class EntryIndex {
 
  private:
   struct Query;  // a filter in terms of the nodes
-  IdNode* Acquire(const SpiffeId& id);
-  void Release(IdNode* node);
+  IdNode* NodeOf(const SpiffeId& id) { return &*ids_.try_emplace(id).first; }
+  void RemoveUnused(const IdNode* node);
   const IdNode* Find(const SpiffeId& id) const;
   bool IsAlias(const Record& record) const { return record.parent->first == server_id_; }
   void AddAlias(const Node* node);
@@ -105,17 +106,18 @@ class EntryIndex {
                  int64_t now) const;
   std::optional<Query> Resolve(const EntryFilter& filter) const;
   static bool Matches(const Record& record, const Query& query);
-  // Visits matching entries after `after` until `visit` returns false; in ID order only when the query
-  // names neither SPIFFE ID nor parent.
-  void Visit(const Query& query, std::string_view after,
-             const std::function<bool(const Node&)>& visit) const;
+  // Visits matching entries after `after`, in ID order, until `visit` returns false.
+  void VisitInOrder(const Query& query, std::string_view after,
+                    const std::function<bool(const Node&)>& visit) const;
+  // Visits all matching entries, in no order, by the shortest list that holds them all.
+  void VisitAll(const Query& query, const std::function<void(const Node&)>& visit) const;
 
   const SpiffeId server_id_;
   SelectorPool& pool_;
   std::map<std::string, Record, std::less<>> entries_;
   std::unordered_map<SpiffeId, Links> ids_;
-  // Each alias under one of its selectors, that which has the fewest: an agent looks at those of its own
-  // selectors only.
+  // Each alias under one of its selectors, that which has the fewest: an agent looks at those of
+  // its own selectors only.
   std::unordered_map<const SelectorPool::Node*, std::unordered_set<const Node*>> aliases_;
 };
 

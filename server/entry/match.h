@@ -10,8 +10,8 @@
 
 namespace writ {
 
-// `candidate` and `wanted` are sorted without repeats. `all_known`: false when the filter also asks for
-// members that no candidate can have and that `wanted` therefore leaves out.
+// `candidate` and `wanted` are sorted without repeats. `all_known`: false when the filter also asks
+// for members that no candidate can have and that `wanted` therefore leaves out.
 template <typename T>
 bool MatchesSet(const std::vector<T>& candidate, const std::vector<T>& wanted, bool all_known,
                 SelectorMatch match) {

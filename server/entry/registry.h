@@ -4,9 +4,10 @@
 // incremental index of who is authorized for what. Loaded once, then kept current by the store's
 // change feed: the cost of a change never depends on how much there is.
 //
-// The rules (SPIRE's): an agent is authorized for every entry whose parent is its ID, and recursively
-// for those whose parent is the SPIFFE ID of such an entry; an entry whose parent is the server's ID
-// is a node alias: when all its selectors are among the agent's, its SPIFFE ID is one more start.
+// The rules (SPIRE's): an agent is authorized for every entry whose parent is its ID, and
+// recursively for those whose parent is the SPIFFE ID of such an entry; an entry whose parent is
+// the server's ID is a node alias: when all its selectors are among the agent's, its SPIFFE ID is
+// one more start.
 //
 // Threads: thread-safe, many readers; the feed's listener is the only writer.
 #pragma once
@@ -64,7 +65,8 @@ class Registry {
 
   // In ID order; the IDs that `agent` is authorized for, as stamps. Expired ones are left out.
   virtual std::vector<EntryStamp> Authorized(const SpiffeId& agent, Time now) const = 0;
-  // The entry, if the agent is authorized for it and it has not expired; costs what its ancestry costs, not the whole set.
+  // The entry, if the agent is authorized for it and it has not expired; costs what its ancestry
+  // costs, not the whole set.
   virtual std::optional<Entry> AuthorizedEntry(const SpiffeId& agent, std::string_view entry_id,
                                                Time now) const = 0;
   // Entries for a caller's SPIFFE ID with admin or downstream set (authorization of callers).

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The registry against a plain recomputation of the rules from the whole set, over thousands of random
-// changes. A failure prints its seed.
+// The registry against a plain recomputation of the rules from the whole set, over thousands of
+// random changes. A failure prints its seed.
 #include <gtest/gtest.h>
 
 #include <algorithm>

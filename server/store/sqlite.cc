@@ -21,6 +21,9 @@ constexpr char kSettings[] =
     "PRAGMA trusted_schema = OFF;"
     "PRAGMA cell_size_check = ON;";
 
+// Readers are several: half a MiB of pages each.
+constexpr char kReaderSettings[] = "PRAGMA query_only = ON; PRAGMA cache_size = -512";
+
 int OpenFlags(Sqlite::Access access) {
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_READWRITE;
   if (access == Sqlite::Access::kCreate) flags |= SQLITE_OPEN_CREATE;
@@ -56,8 +59,8 @@ std::string_view Statement::Bytes(int column) const {
   return {static_cast<const char*>(bytes), bytes ? static_cast<size_t>(size) : 0};
 }
 
-// A bind fails only on a parameter that the statement does not have or a value over SQLite's limit of
-// a gigabyte: bugs both.
+// A bind fails only on a parameter that the statement does not have or a value over SQLite's limit
+// of a gigabyte: bugs both.
 void Statement::Bind(int at, std::string_view text) {
   CHECK(sqlite3_bind_text64(cached_->stmt, at, text.data() ? text.data() : "", text.size(),
                             SQLITE_TRANSIENT, SQLITE_UTF8) == SQLITE_OK);
@@ -82,7 +85,7 @@ Result<std::unique_ptr<Sqlite>> Sqlite::Open(const std::string& path, Access acc
   if (code != SQLITE_OK) return db->ErrorOf(code);
   sqlite3_busy_timeout(raw, kLockWaitMilliseconds);
   TRY(db->RunScript(kSettings));
-  if (access == Access::kRead) TRY(db->RunScript("PRAGMA query_only = ON; PRAGMA cache_size = -512"));
+  if (access == Access::kRead) TRY(db->RunScript(kReaderSettings));
   return db;
 }
 
@@ -138,9 +141,9 @@ Status Sqlite::CopyTo(const std::string& path) {
   sqlite3_backup* copy = sqlite3_backup_init(target->db_, "main", db_, "main");
   int code = SQLITE_OK;
   while (copy && code == SQLITE_OK) code = sqlite3_backup_step(copy, kCopyPagesPerStep);
-  const int finish_code = copy ? sqlite3_backup_finish(copy) : sqlite3_extended_errcode(target->db_);
+  code = copy ? sqlite3_backup_finish(copy) : sqlite3_extended_errcode(target->db_);
   Status ended = RunScript("COMMIT");
-  if (finish_code != SQLITE_OK) return target->ErrorOf(finish_code);
+  if (code != SQLITE_OK) return target->ErrorOf(code);
   return ended;
 }
 

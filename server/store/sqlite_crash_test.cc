@@ -30,7 +30,8 @@ Entry EntryFor(const std::string& id) {
                .selectors = {{"id", id}}};
 }
 
-// The child: writes for ever, and names each entry on `out` once the store has said that it is durable.
+// The child: writes for ever, and names each entry on `out` once the store has said that it is
+// durable.
 [[noreturn]] void WriteUntilKilled(const std::string& path, int round, int out) {
   std::unique_ptr<Store> store = OpenSqliteStore({.path = path}).value();
   std::vector<Thread> writers;
@@ -67,7 +68,8 @@ void ReadAndKill(pid_t child, int in, int count, std::set<std::string>& acknowle
   ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the writer ended by itself";
 }
 
-void RunAndKill(const std::string& path, int round, int count, std::set<std::string>& acknowledged) {
+void RunAndKill(const std::string& path, int round, int count,
+                std::set<std::string>& acknowledged) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
   Fd in(ends[0]);

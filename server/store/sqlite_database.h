@@ -39,11 +39,13 @@ class SqliteDatabase {
   using ReadBody = std::function<Status(Sqlite&)>;
   using Listener = std::function<void(const std::vector<Change>&)>;
 
-  // Opens or creates the file (0600), brings its schema up to date, checks it when it was not closed.
+  // Opens or creates the file (0600), brings its schema up to date, checks it when it was not
+  // closed.
   static Result<std::unique_ptr<SqliteDatabase>> Open(const std::string& path);
   ~SqliteDatabase();
 
-  // Runs `body` in a transaction; when this returns OK, what it did is durable and the listener knows.
+  // Runs `body` in a transaction; when this returns OK, what it did is durable and the listener
+  // knows.
   Status Write(const WriteBody& body) EXCLUDES(mu_);
   // Runs `body` against one consistent state.
   Status Read(const ReadBody& body) EXCLUDES(mu_);

@@ -29,7 +29,9 @@ Result<int64_t> AcquireSelector(Sqlite& db, const Selector& selector) {
       "INSERT INTO selectors (type, value, uses) VALUES (?, ?, 1) "
       "ON CONFLICT (type, value) DO UPDATE SET uses = uses + 1 RETURNING id",
       selector.type, selector.value));
-  if (number > kNumberMax) return ResourceExhausted("the store's numbers for selectors are used up");
+  if (number > kNumberMax) {
+    return ResourceExhausted("the store's numbers for selectors are used up");
+  }
   return number;
 }
 

@@ -8,9 +8,9 @@ namespace {
 
 constexpr int64_t kApplicationId = 0x57524954;  // "WRIT": marks the file as ours
 
-// SPIFFE IDs and selectors stand once each and count their uses. A set of selectors is the blob of their
-// numbers, ascending, four bytes each with the highest first: equal sets are equal blobs, so one
-// UNIQUE index refuses similar entries.
+// SPIFFE IDs and selectors stand once each and count their uses. A set of selectors is the blob of
+// their numbers, ascending, four bytes each with the highest first: equal sets are equal blobs, so
+// one UNIQUE index refuses similar entries.
 constexpr char kVersion1[] = R"(
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,

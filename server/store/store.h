@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The stores: everything that a server must not lose. Every write is one transaction that also
-// appends to the change sequence, the one feed that every cache follows; a write is durable (fsynced)
-// when it returns. One conformance suite (store_conformance.h) holds every kind to this contract.
+// appends to the change sequence, the one feed that every cache follows; a write is durable
+// (fsynced) when it returns. One conformance suite (store_conformance.h) holds every kind to this
+// contract.
 //
 // Reads of entries and agents in the hot path do not come here: server/entry keeps them in memory,
 // loaded once at start through ForEach and kept current by the feed.
@@ -29,7 +30,13 @@ namespace writ {
 
 // ---- the change sequence ------------------------------------------------------------------------
 
-enum class ChangeKind { kEntryPut = 1, kEntryDeleted = 2, kAgentPut = 3, kAgentDeleted = 4, kBundle = 5 };
+enum class ChangeKind {
+  kEntryPut = 1,
+  kEntryDeleted = 2,
+  kAgentPut = 3,
+  kAgentDeleted = 4,
+  kBundle = 5,
+};
 
 struct Change {
   uint64_t sequence;  // 1, 2, 3 ... without gaps within what is kept
@@ -41,11 +48,12 @@ class ChangeFeed {
  public:
   virtual ~ChangeFeed() = default;
   virtual Result<uint64_t> LastSequence() = 0;
-  // Changes after `after`, oldest first, at most `limit`. OutOfRange when `after` is older than what
-  // is kept, or is yet to come (the store was restored): the follower must load anew.
+  // Changes after `after`, oldest first, at most `limit`. OutOfRange when `after` is older than
+  // what is kept, or is yet to come (the store was restored): the follower must load anew.
   virtual Result<std::vector<Change>> Since(uint64_t after, size_t limit) = 0;
   // Called after each commit, in commit order, with the changes of that commit, before any of its
-  // writers returns. It may read the store and must not write to it. One at a time; null takes it away.
+  // writers returns. It may read the store and must not write to it. One at a time; null takes it
+  // away.
   virtual void SetListener(std::function<void(const std::vector<Change>&)> listener) = 0;
 };
 
@@ -64,8 +72,8 @@ using EntryEdit = std::function<Result<Entry>(const Entry& stored)>;
 class EntryStore {
  public:
   virtual ~EntryStore() = default;
-  // Entries without an ID get `new_id()`. A similar entry (same SPIFFE ID, parent and selector set), or
-  // one with the same ID: AlreadyExists with the existing one.
+  // Entries without an ID get `new_id()`. A similar entry (same SPIFFE ID, parent and selector
+  // set), or one with the same ID: AlreadyExists with the existing one.
   virtual Result<std::vector<EntryOutcome>> Create(std::vector<Entry> entries, Time now,
                                                    const std::function<std::string()>& new_id) = 0;
   struct Update {
@@ -108,17 +116,18 @@ class AgentStore {
   virtual ~AgentStore() = default;
   virtual Result<Agent> Get(std::string_view id) = 0;
   virtual Status ForEach(uint64_t* sequence, const std::function<void(Agent)>& visit) = 0;
-  // Creates or replaces the agent and, in the same transaction, consumes `join_token` when it is not empty
-  // (InvalidArgument when it is gone or expired by `now`: single use even under concurrency). Refuses
-  // a banned agent with PermissionDenied. An agent_version that is known stays when the new is empty.
+  // Creates or replaces the agent and, in the same transaction, consumes `join_token` when it is
+  // not empty (InvalidArgument when it is gone or expired by `now`: single use even under
+  // concurrency). Refuses a banned agent with PermissionDenied. An agent_version that is known
+  // stays when the new is empty.
   virtual Status CommitAttestation(const Agent& agent, std::string_view join_token, Time now) = 0;
   // Changes an agent inside a transaction (pending serial, ban, version), not its ID; NotFound when
   // it is gone. Nothing is written when nothing changed.
   virtual Result<Agent> Edit(std::string_view id, const std::function<Status(Agent&)>& edit) = 0;
   // Deletes the agent and, in the same transaction, the alias entry of its join token.
   virtual Status Delete(std::string_view id) = 0;
-  // AlreadyExists when the token is there. `alias`: an entry, with its ID and created_at, to create in
-  // the same transaction; a similar entry that is there already stands in for it.
+  // AlreadyExists when the token is there. `alias`: an entry, with its ID and created_at, to create
+  // in the same transaction; a similar entry that is there already stands in for it.
   virtual Status CreateToken(const JoinToken& token, const std::optional<Entry>& alias) = 0;
   virtual Result<JoinToken> GetToken(std::string_view token) = 0;
   // Deletes tokens that expired before `now` unused, with their alias entries (but not the alias
@@ -132,8 +141,8 @@ class BundleStore {
  public:
   virtual ~BundleStore() = default;
   virtual Result<Bundle> Get(const TrustDomain& td) = 0;  // NotFound
-  // Reads (an empty bundle when there is none), edits and writes in one transaction; the sequence number
-  // grows by one when anything changed, and nothing is written when nothing did.
+  // Reads (an empty bundle when there is none), edits and writes in one transaction; the sequence
+  // number grows by one when anything changed, and nothing is written when nothing did.
   virtual Result<Bundle> Edit(const TrustDomain& td, const std::function<Status(Bundle&)>& edit) = 0;
 };
 
@@ -172,7 +181,8 @@ class Store {
   virtual BundleStore& bundles() = 0;
   virtual JournalStore& journal() = 0;
   virtual ChangeFeed& changes() = 0;
-  // Quick: opens a page and writes nothing. Deep: the whole integrity check, which may take seconds.
+  // Quick: opens a page and writes nothing. Deep: the whole integrity check, which may take
+  // seconds.
   virtual Status Check(bool deep) = 0;
   // A consistent copy to `path`, made while writes go on.
   virtual Status Backup(const std::string& path) = 0;
@@ -183,7 +193,8 @@ class Store {
 struct SqliteOptions {
   std::string path;
 };
-// Opens or creates; runs migrations; quick_check only after an unclean stop (DataLoss says what to do).
+// Opens or creates; runs migrations; quick_check only after an unclean stop (DataLoss says what to
+// do).
 Result<std::unique_ptr<Store>> OpenSqliteStore(const SqliteOptions& options);
 
 // The whole integrity check of a store that may be in use or not; changes nothing. NotFound when

@@ -78,7 +78,8 @@ struct FakeStore::Rep : EntryStore, BundleStore, JournalStore, ChangeFeed {
   Result<std::vector<Change>> Since(uint64_t after, size_t limit) override;
   void SetListener(std::function<void(const std::vector<Change>&)> listener) override;
 
-  // Runs one write: `body` changes the state and names its changes, or fails having changed nothing.
+  // Runs one write: `body` changes the state and names its changes, or fails having changed
+  // nothing.
   Status Write(const std::function<Status(State&, std::vector<Change>&)>& body);
   EntryOutcome CreateOne(State& state, std::vector<Change>& changes, Entry entry);
   EntryOutcome EditOne(State& state, std::vector<Change>& changes, const Update& update);

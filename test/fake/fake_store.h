@@ -26,8 +26,8 @@ class FakeStore final : public Store {
   Status Backup(const std::string& path) override;
   Status Close() override;
 
-  // After `after` more writes that succeed every write fails with `failure`, having changed nothing;
-  // OK ends it.
+  // After `after` more writes that succeed every write fails with `failure`, having changed
+  // nothing; OK ends it.
   void FailWrites(Status failure, int after = 0);
   // Every read fails; OK ends it.
   void FailReads(Status failure);
