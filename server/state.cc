@@ -66,8 +66,7 @@ Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& confi
   state->lock = TRY(FileLock::Take(config.data_dir + "/lock"),
                     "another server runs on this data_dir");
   state->keys = TRY(OpenKeys(config), "open the keys");
-  state->store = TRY(OpenSqliteStore({.path = config.sqlite_path, .clock = kit.clock}),
-                     "open the store");
+  state->store = TRY(OpenSqliteStore({.path = config.sqlite_path}), "open the store");
   state->registry = TRY(Registry::Load(*state->store, td), "load entries and agents");
   state->bundle = TRY(BundleHolder::Load(state->store->bundles(), td), "load the bundle");
   state->authorities =
