@@ -304,12 +304,34 @@ void AgentSelf::Rebootstrap(ServerApi& server) {
     return;
   }
   options_.log->Warn("The kept trust bundle did not verify the server; the configured source does");
-  TakeBundle(std::move(bundle).value(), server);
+  Trust(std::move(bundle).value(), server);
+  // The source may know less than the server does, for instance of who signed this agent's SVID.
+  Result<Bundle> whole = server.FetchBundle(true);
+  if (whole.ok()) TakeBundle(std::move(whole).value(), server);
 }
 
 void AgentSelf::TakeBundle(Bundle bundle, ServerApi& server) {
   std::shared_ptr<const Bundle> held = trust_.bundle();
   if (held && *held == bundle) return;
+  Status own = CheckOwn(bundle);
+  Trust(std::move(bundle), server);
+  if (own.ok()) return;
+  // No server that goes by this bundle will take it; its handshake would not even say why.
+  options_.log->Warn("The agent's SVID is of no authority of the trust bundle; it attests anew",
+                     {{"error", own}});
+  must_attest_ = true;
+}
+
+// Whether the identity at hand, if there is one, verifies against `bundle`.
+Status AgentSelf::CheckOwn(const Bundle& bundle) const {
+  MutexLock lock(mu_);
+  if (!identity_ || !Valid(*identity_)) return OkStatus();
+  SpiffeId id = TRY(SpiffeIdOf(identity_->leaf()));
+  return CheckIssued(identity_->chain, id, identity_->signer->Public(), bundle,
+                     options_.clock->Now());
+}
+
+void AgentSelf::Trust(Bundle bundle, ServerApi& server) {
   if (Status stored = options_.state->StoreBundle(bundle); !stored.ok()) {
     options_.log->Warn("The trust bundle was not stored; a restart bootstraps anew",
                        {{"error", stored}});

@@ -231,6 +231,22 @@ TEST_F(AgentSelfTest, AKeptBundleThatNoLongerVerifiesTheServerIsReplacedFromTheS
   WriteBundleFile();
   process.self->Rebootstrap(*process.server);
   EXPECT_NE(process.Call().code(), Code::kUnauthenticated);
+  // The agent's own SVID is of the authority that has gone.
+  prover_.token = "t2";
+  server_.AddToken("t2");
+  ASSERT_TRUE(process.Step().ok());
+  EXPECT_EQ(server_.Calls("Attest"), 2);
+  EXPECT_TRUE(process.Call().ok());
+}
+
+TEST_F(AgentSelfTest, ABundleWithAnotherAuthorityMoreChangesNothingForTheAgent) {
+  Process process(*this);
+  ASSERT_TRUE(process.Step().ok());
+  server_.RotateAuthority();
+  process.self->TakeBundle(server_.CurrentBundle(), *process.server);
+  ASSERT_TRUE(process.Step().ok());
+  EXPECT_EQ(server_.Calls("Attest"), 1);
+  EXPECT_TRUE(process.Call().ok());
 }
 
 TEST_F(AgentSelfTest, RebootstrapCanBeTurnedOff) {
