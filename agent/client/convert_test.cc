@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/crypto/jws.h"
+#include "core/keys/key_manager.h"
 #include "test/fake/fake_clock.h"
 #include "test/fake/fake_server.h"
 
@@ -76,6 +78,33 @@ TEST_F(ConvertTest, RefusesATokenThatIsNone) {
     svid.set_token(token);
     EXPECT_FALSE(JwtFromProto(svid, id, {"aud"}).ok()) << token;
   }
+}
+
+TEST_F(ConvertTest, TakesATokenThatIsWhatWasAskedFor) {
+  std::shared_ptr<Signer> signer = MakeSoftwareSigner(*PrivateKey::Generate(KeyType::kEcP256));
+  auto make = [&](Json::Array audience, int64_t issued_at) {
+    Json claims = Json::MakeObject();
+    claims.Set("sub", "spiffe://example.org/w");
+    claims.Set("aud", std::move(audience));
+    claims.Set("exp", 2000);
+    if (issued_at != 0) claims.Set("iat", issued_at);
+    spire::api::types::JWTSVID svid;
+    svid.set_token(*SignJws(claims, "kid", "JWT", *signer));
+    svid.set_issued_at(1500);
+    svid.set_expires_at(9999);  // the token's own claims count
+    return svid;
+  };
+  SpiffeId id = *SpiffeId::Parse("spiffe://example.org/w");
+  Result<IssuedJwt> jwt = JwtFromProto(make({"a", "b"}, 1000), id, {"b"});
+  ASSERT_TRUE(jwt.ok()) << jwt.status().ToString();
+  EXPECT_EQ(jwt->issued_at, FromUnixSeconds(1000));
+  EXPECT_EQ(jwt->expires_at, FromUnixSeconds(2000));
+  EXPECT_EQ(JwtFromProto(make({"a"}, 0), id, {"a"})->issued_at, FromUnixSeconds(1500));
+
+  EXPECT_FALSE(JwtFromProto(make({"a"}, 1000), id, {"a", "b"}).ok());
+  EXPECT_FALSE(JwtFromProto(make({"a"}, 3000), id, {"a"}).ok());
+  SpiffeId other = *SpiffeId::Parse("spiffe://example.org/other");
+  EXPECT_FALSE(JwtFromProto(make({"a"}, 1000), other, {"a"}).ok());
 }
 
 TEST_F(ConvertTest, HoldsAnIssuedChainToWhatWasAskedFor) {
