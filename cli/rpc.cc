@@ -31,12 +31,14 @@ Result<std::string> WorkloadSocketPath(const Session& session) {
   if (found == session.environment.end() || found->second.empty()) {
     return std::string(kWorkloadSocket);
   }
-  if (!found->second.starts_with("unix:")) {
-    return InvalidArgument(std::string(kEndpointVariable) + " is '" + found->second +
-                           "', but only unix:///path is served; set it to unix://" +
-                           kWorkloadSocket + " or give --socket");
-  }
-  return WithoutScheme(found->second);
+  // Workload Endpoint section 4: an absolute path and nothing else, no host before it.
+  std::string path = WithoutScheme(found->second);
+  bool well_formed = found->second.starts_with("unix:") && path.starts_with('/') &&
+                     path.find_first_of("?#") == path.npos;
+  if (well_formed) return path;
+  return InvalidArgument(std::string(kEndpointVariable) + " is '" + found->second +
+                         "', but only unix:///path is served; set it to unix://" +
+                         kWorkloadSocket + " or give --socket");
 }
 
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& path) { return UnixChannel(path); }

@@ -7,6 +7,7 @@
 
 #include "core/spiffe/svid.h"
 #include "server/ca/authorities_fixture.h"
+#include "test/support/paths.h"
 
 namespace writ {
 namespace {
@@ -267,7 +268,10 @@ TEST_F(AuthoritiesTest, AFailingJournalIsRetriedWithTheSameAuthority) {
 TEST_F(AuthoritiesTest, AStoreThatIsAwayForAWholeLifeEndsInANewAuthority) {
   world_.Live(hours(12) - seconds(1));
   world_.store.FailWrites(Unavailable("disk full"));
-  world_.Live(hours(60));
+  for (int hour = 0; hour < 60; ++hour) {
+    world_.clock.Advance(hours(1));
+    world_.authorities->Step();
+  }
   EXPECT_LT(world_.authorities->CurrentX509()->certificate.not_after(), world_.clock.Now());
   world_.store.FailWrites(OkStatus());
   world_.Live(minutes(1));
@@ -332,6 +336,44 @@ TEST_F(AuthoritiesTest, RefusesToStartOnAStoreOrKeysThatFail) {
   AuthoritiesWorld fresh;
   fresh.store.FailWrites(Unavailable("read-only"));
   EXPECT_EQ(fresh.Open().code(), Code::kUnavailable);
+}
+
+TEST(AuthoritiesOnDiskTest, ARestartOfTheRealStoreAndKeysChangesNothing) {
+  TempDir place;
+  const TrustDomain td = TrustDomain::Parse("example.org").value();
+  FakeClock clock;
+  SeededRandom random(3);
+  FakeLog log;
+  std::string x509, jwt;
+  // Over two successions, with a restart of everything each three hours.
+  for (int start = 0; start < 12; ++start) {
+    std::unique_ptr<Store> store =
+        OpenSqliteStore({.path = place / "store.db"}).value();
+    std::unique_ptr<KeyManager> keys = OpenDiskKeys(place / "keys").value();
+    std::unique_ptr<BundleHolder> holder = BundleHolder::Load(store->bundles(), td).value();
+    std::unique_ptr<Authorities> authorities = Authorities::Open({.trust_domain = td,
+                                                                  .store = store.get(),
+                                                                  .bundle = holder.get(),
+                                                                  .keys = keys.get(),
+                                                                  .clock = &clock,
+                                                                  .random = &random,
+                                                                  .log = &log})
+                                                   .value();
+    if (start > 0) {
+      EXPECT_EQ(authorities->CurrentX509()->authority_id, x509);
+      EXPECT_EQ(authorities->CurrentJwt()->authority_id, jwt);
+    }
+    for (int minute = 0; minute < 180; minute += 30) {
+      clock.Advance(minutes(30));
+      authorities->Step();
+    }
+    x509 = authorities->CurrentX509()->authority_id;
+    jwt = authorities->CurrentJwt()->authority_id;
+    EXPECT_NE(holder->Current()->FindJwt(jwt), nullptr);
+    ASSERT_TRUE(store->Close().ok());
+  }
+  EXPECT_EQ(log.Count("failed"), 0);
+  EXPECT_EQ(log.Count("Authority activated"), 6);  // the first two, and two successions of each
 }
 
 }  // namespace

@@ -10,8 +10,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "conformance.md"
 TREES = ("core", "attestors", "server", "agent", "cli", "sdk", "test")
 
+# Ours are Suite.Name; those of client libraries go.TestName and python.test_name.
 DEFINED = re.compile(r"\bTEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)")
-NAMED = re.compile(r"`([A-Z]\w*\.[A-Z]\w*)`")
+DEFINED_GO = re.compile(r"^func (Test\w+)\(", re.MULTILINE)
+DEFINED_PYTHON = re.compile(r"^def (test_\w+)\(", re.MULTILINE)
+NAMED = re.compile(r"`([A-Za-z]\w*\.[A-Za-z]\w*)`")
 RULE = re.compile(r"^\|\s*(\d[^|]*)\|(.*)\|([^|]*)\|\s*$")
 
 
@@ -22,6 +25,12 @@ def defined_tests():
             for path in (ROOT / tree).rglob(suffix):
                 text = path.read_text(encoding="utf-8")
                 tests.update(".".join(found) for found in DEFINED.findall(text))
+    for path in (ROOT / "test" / "interop").rglob("*"):
+        if path.name.endswith("_test.go"):
+            tests.update("go." + name for name in DEFINED_GO.findall(path.read_text("utf-8")))
+        elif path.suffix == ".py":
+            tests.update("python." + name
+                         for name in DEFINED_PYTHON.findall(path.read_text("utf-8")))
     return tests
 
 
