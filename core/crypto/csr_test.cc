@@ -58,9 +58,7 @@ CsrTemplate FullTemplate() {
           .dns_sans = {"db.internal", "*.db.internal"}};
 }
 
-std::string InfoOf(const std::string& csr) {
-  return std::string(ParseSigned(csr)->to_be_signed);
-}
+std::string InfoOf(const std::string& csr) { return std::string(ParseSigned(csr)->to_be_signed); }
 
 TEST(CsrTest, SaysWhatWasAskedForWithEveryKeyType) {
   for (KeyType type : {KeyType::kEcP256, KeyType::kEcP384, KeyType::kRsa2048}) {

@@ -26,15 +26,15 @@ TEST(DerReaderTest, WalksElementsInOrder) {
 
 TEST(DerReaderTest, RefusesEveryOtherSpellingOfALength) {
   for (const char* hex : {
-           "0480",            // indefinite
-           "04810101",        // long form for a short length
-           "0482000101",      // leading zero
+           "0480",              // indefinite
+           "04810101",          // long form for a short length
+           "0482000101",        // leading zero
            "0485000000000101",  // too many octets
-           "0402ff",          // cut off
-           "04",              // no length
-           "048401",          // cut off within the length
-           "04ffff",          // reserved
-           "1f0100",          // high tag number
+           "0402ff",            // cut off
+           "04",                // no length
+           "048401",            // cut off within the length
+           "04ffff",            // reserved
+           "1f0100",            // high tag number
        }) {
     std::string bytes = Hex(hex);
     EXPECT_EQ(DerReader(bytes).ReadAny().code(), Code::kInvalidArgument) << hex;

@@ -19,10 +19,9 @@ std::string DigestOf(const EVP_MD* algorithm, std::string_view bytes) {
 // Fetching costs more than a short digest: each algorithm is fetched once in the process's life.
 const DigestAlgorithms& FetchedDigests() {
   static const DigestAlgorithms* fetched = [] {
-    static DigestAlgorithms algorithms{EVP_MD_fetch(nullptr, "SHA1", nullptr),
-                                       EVP_MD_fetch(nullptr, "SHA256", nullptr),
-                                       EVP_MD_fetch(nullptr, "SHA384", nullptr),
-                                       EVP_MD_fetch(nullptr, "SHA512", nullptr)};
+    static DigestAlgorithms algorithms{
+        EVP_MD_fetch(nullptr, "SHA1", nullptr), EVP_MD_fetch(nullptr, "SHA256", nullptr),
+        EVP_MD_fetch(nullptr, "SHA384", nullptr), EVP_MD_fetch(nullptr, "SHA512", nullptr)};
     CHECK(algorithms.sha1 && algorithms.sha256 && algorithms.sha384 && algorithms.sha512);
     return &algorithms;
   }();

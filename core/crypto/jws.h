@@ -21,10 +21,10 @@ inline constexpr size_t kJwsBytesMax = 64 << 10;
 
 struct Jws {
   std::string alg;
-  std::string kid;   // empty when absent
-  std::string typ;   // empty when absent
+  std::string kid;  // empty when absent
+  std::string typ;  // empty when absent
   Json header;
-  Json payload;      // an object
+  Json payload;  // an object
   std::string signing_input;
   std::string signature;  // as on the wire (ES*: r || s)
 };

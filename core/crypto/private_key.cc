@@ -71,8 +71,8 @@ const CurveFacts* CurveOf(EVP_PKEY* key) {
 Result<PublicKey> EcPublicHalf(EVP_PKEY* key, const CurveFacts& curve) {
   std::string point(1 + 2 * curve.coordinate_bytes, '\0');
   size_t size = 0;
-  if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, AsUnsigned(point),
-                                      point.size(), &size) != 1) {
+  if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, AsUnsigned(point), point.size(),
+                                      &size) != 1) {
     return OpensslFailure("read EC public key");
   }
   return PublicKey::FromSpki(MakeEcSpki(curve, std::string_view(point).substr(0, size)));

@@ -8,7 +8,7 @@ namespace writ {
 namespace {
 
 constexpr size_t kGeneratedBytes = 16;
-constexpr size_t kSerialBytesMax = 20;       // RFC 5280 section 4.1.2.2
+constexpr size_t kSerialBytesMax = 20;          // RFC 5280 section 4.1.2.2
 constexpr size_t kSerialDecimalDigitsMax = 49;  // of 2^160
 
 std::string_view WithoutLeadingZeros(std::string_view bytes) {

@@ -31,8 +31,8 @@ class Serial {
   static Serial Generate(Random& random);
   static Result<Serial> FromBigEndian(std::string_view bytes);  // leading zeros are dropped
   static Result<Serial> FromDecimal(std::string_view text);
-  std::string ToDecimal() const;  // as SPIRE shows and stores them
-  std::string ToHex() const;      // lower case, even length
+  std::string ToDecimal() const;                            // as SPIRE shows and stores them
+  std::string ToHex() const;                                // lower case, even length
   const std::string& big_endian() const { return bytes_; }  // no leading zero byte
   friend bool operator==(const Serial&, const Serial&) = default;
 
@@ -105,11 +105,11 @@ class Certificate {
   const std::vector<std::string>& dns_sans() const;
   const std::string& subject_der() const;
   const std::string& issuer_der() const;
-  std::string SubjectText() const;         // "CN=a,O=b", RFC 4514
+  std::string SubjectText() const;  // "CN=a,O=b", RFC 4514
   std::string subject_common_name() const;
   const std::string& subject_key_id() const;    // empty when absent
   const std::string& authority_key_id() const;  // empty when absent
-  bool is_ca() const;                 // basicConstraints
+  bool is_ca() const;                           // basicConstraints
   bool has_key_usage() const;
   bool can_sign_certificates() const;  // keyUsage keyCertSign
   bool can_sign_crls() const;

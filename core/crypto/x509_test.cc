@@ -34,8 +34,8 @@ Certificate SelfSigned(const CertificateTemplate& cert, Signer& signer) {
 
 Certificate Signed(const CertificateTemplate& cert, Signer& subject, const Certificate& ca,
                    Signer& signer) {
-  return *Certificate::FromDer(*SignCertificate(
-      cert, subject.Public(), {ca.subject_der(), ca.subject_key_id(), &signer}));
+  return *Certificate::FromDer(
+      *SignCertificate(cert, subject.Public(), {ca.subject_der(), ca.subject_key_id(), &signer}));
 }
 
 std::vector<Certificate> Golden() {
@@ -55,9 +55,9 @@ TEST(SerialTest, IsShownInDecimalAndHex) {
 }
 
 TEST(SerialTest, RefusesWhatIsNoNumberOrTooLarge) {
-  for (const char* text : {"", "-1", "0x10", " 1", "1e3",
-                           "1461501637330902918203684832716283019655932542976",
-                           "99999999999999999999999999999999999999999999999999999999"}) {
+  for (const char* text :
+       {"", "-1", "0x10", " 1", "1e3", "1461501637330902918203684832716283019655932542976",
+        "99999999999999999999999999999999999999999999999999999999"}) {
     EXPECT_FALSE(Serial::FromDecimal(text).ok()) << text;
   }
   EXPECT_FALSE(Serial::FromBigEndian(std::string(21, 'x')).ok());
@@ -139,8 +139,8 @@ TEST(CertificateTest, EveryCutIsRefused) {
 
 std::vector<std::string> NamesByOpenssl(X509* x509, int kind) {
   std::vector<std::string> found;
-  auto* names = static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(x509, NID_subject_alt_name, nullptr, nullptr));
+  auto* names =
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(x509, NID_subject_alt_name, nullptr, nullptr));
   for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
     GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
     if (name->type != kind) continue;

@@ -83,8 +83,8 @@ Result<std::vector<Certificate>> VerifyChain(std::span<const Certificate> chain,
   X509StorePtr store = TRY(MakeStore(roots));
   X509StackPtr others = TRY(MakeStack(chain.subspan(1)));
   X509StoreCtxPtr context(X509_STORE_CTX_new());
-  if (!context || X509_STORE_CTX_init(context.get(), store.get(), TRY(Parsed(chain[0])),
-                                      others.get()) != 1) {
+  if (!context ||
+      X509_STORE_CTX_init(context.get(), store.get(), TRY(Parsed(chain[0])), others.get()) != 1) {
     return OpensslFailure("prepare chain verification");
   }
   X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context.get());

@@ -27,8 +27,8 @@ class VerifyChainTest : public testing::Test {
 
   static Certificate Sign(const CertificateTemplate& cert, Signer& subject, const Certificate& ca,
                           Signer& signer) {
-    return *Certificate::FromDer(*SignCertificate(
-        cert, subject.Public(), {ca.subject_der(), ca.subject_key_id(), &signer}));
+    return *Certificate::FromDer(
+        *SignCertificate(cert, subject.Public(), {ca.subject_der(), ca.subject_key_id(), &signer}));
   }
 
   static Result<std::vector<Certificate>> Verify(std::vector<Certificate> chain,

@@ -58,8 +58,8 @@ CertificateTemplate CaTemplate() {
 class GoWriterTest : public testing::Test {
  protected:
   // Authorities and leaves in turn: each authority is followed by its three leaves.
-  std::vector<Certificate> golden_ = *Certificate::FromPem(
-      *ReadFile(SourcePath("test/golden/x509/certificates_by_go.pem")));
+  std::vector<Certificate> golden_ =
+      *Certificate::FromPem(*ReadFile(SourcePath("test/golden/x509/certificates_by_go.pem")));
 };
 
 // Signs nothing: the bytes to be signed are what is compared.
@@ -138,9 +138,9 @@ TEST(CertificateWriterTest, OpensslReadsVerifiesAndEncodesTheSame) {
       EXPECT_EQ(X509_verify(x509.get(), signer.Public().evp()), 1);
       EXPECT_EQ(EncodeAgain(x509.get()), ToBeSigned(ours));
       EXPECT_EQ(X509_check_issued(openssl_ca.get(), x509.get()), X509_V_OK);
-      EXPECT_EQ(X509_get_key_usage(x509.get()), static_cast<unsigned>(X509v3_KU_DIGITAL_SIGNATURE |
-                                                                      X509v3_KU_KEY_ENCIPHERMENT |
-                                                                      X509v3_KU_KEY_AGREEMENT));
+      EXPECT_EQ(X509_get_key_usage(x509.get()),
+                static_cast<unsigned>(X509v3_KU_DIGITAL_SIGNATURE | X509v3_KU_KEY_ENCIPHERMENT |
+                                      X509v3_KU_KEY_AGREEMENT));
       EXPECT_EQ(X509_get_extended_key_usage(x509.get()),
                 static_cast<unsigned>(XKU_SSL_SERVER | XKU_SSL_CLIENT));
       EXPECT_EQ(X509_check_ca(x509.get()), 0);

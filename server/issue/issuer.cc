@@ -69,8 +69,7 @@ class OneLineIssuer final : public Issuer {
   explicit OneLineIssuer(IssuerOptions options) : options_(std::move(options)) {}
 
   std::vector<Result<IssuedX509>> IssueX509(std::span<const X509Request> requests,
-                                            X509Purpose purpose,
-                                            const std::string& actor) override;
+                                            X509Purpose purpose, const std::string& actor) override;
   Result<IssuedX509> IssueAgentX509(
       const X509Request& request, const std::string& actor,
       const std::function<Status(const IssuedX509&)>& commit) override;
@@ -155,8 +154,7 @@ Result<IssuedX509> OneLineIssuer::IssueAgentX509(
     const X509Request& request, const std::string& actor,
     const std::function<Status(const IssuedX509&)>& commit) {
   std::shared_ptr<const X509Ca> ca = options_.authorities->CurrentX509();
-  Result<IssuedX509> issued =
-      SignX509(request, X509Purpose::kAgent, *ca, options_.clock->Now());
+  Result<IssuedX509> issued = SignX509(request, X509Purpose::kAgent, *ca, options_.clock->Now());
   if (issued.ok()) {
     Status committed = commit(*issued);
     if (!committed.ok()) issued = committed;

@@ -29,7 +29,7 @@ struct X509Request {
   PublicKey key;
   std::vector<std::string> dns_names;
   Duration ttl = Duration::zero();  // zero: the default; always cut to the signer's life
-  std::string subject_der;  // not empty: in place of IssuerOptions::subject (mint)
+  std::string subject_der;          // not empty: in place of IssuerOptions::subject (mint)
   std::string entry_id;             // for the audit
 };
 
@@ -62,8 +62,8 @@ struct IssuerOptions {
   Duration x509_ttl = std::chrono::hours(1);
   Duration agent_ttl = std::chrono::hours(1);
   Duration jwt_ttl = std::chrono::minutes(5);
-  std::string jwt_issuer;  // `iss`; empty: absent
-  Subject subject;         // of leaves; the first DNS name becomes its CN
+  std::string jwt_issuer;    // `iss`; empty: absent
+  Subject subject;           // of leaves; the first DNS name becomes its CN
   Authorities* authorities;  // all borrowed
   AuditLog* audit;
   Clock* clock;

@@ -57,8 +57,8 @@ class IssuerTest : public testing::Test {
 
   static std::string Detail(const AuditEvent& event, std::string_view name) {
     for (const Json::Member& member : event.details) {
-      if (member.first == name) return member.second.IsString() ? *member.second.AsString()
-                                                                : member.second.Dump();
+      if (member.first == name)
+        return member.second.IsString() ? *member.second.AsString() : member.second.Dump();
     }
     return "absent";
   }
@@ -205,8 +205,7 @@ TEST_F(IssuerTest, AnAgentsCertificateIsCommittedBeforeItIsRecordedAndReturned) 
     committed = issued.serial;
     return OkStatus();
   };
-  Result<IssuedX509> issued =
-      issuer_->IssueAgentX509(Request("/spire/agent/x/y"), "actor", commit);
+  Result<IssuedX509> issued = issuer_->IssueAgentX509(Request("/spire/agent/x/y"), "actor", commit);
   ASSERT_TRUE(issued.ok()) << issued.status().ToString();
   EXPECT_EQ(issued->serial, committed);
   EXPECT_EQ(Verified(*issued).SubjectText(), "O=Writ,C=US");
@@ -217,8 +216,7 @@ TEST_F(IssuerTest, AnAgentsCertificateIsCommittedBeforeItIsRecordedAndReturned) 
 
 TEST_F(IssuerTest, AFailedCommitIssuesNothingAndIsOnRecord) {
   auto refuse = [](const IssuedX509&) { return PermissionDenied("agent is banned"); };
-  Result<IssuedX509> issued =
-      issuer_->IssueAgentX509(Request("/spire/agent/x/y"), "actor", refuse);
+  Result<IssuedX509> issued = issuer_->IssueAgentX509(Request("/spire/agent/x/y"), "actor", refuse);
   EXPECT_EQ(issued.status(), PermissionDenied("agent is banned"));
   std::vector<AuditEvent> events = audit_.Take();
   ASSERT_EQ(events.size(), 1u);
@@ -239,9 +237,8 @@ TEST_F(IssuerTest, ATokenHasItsClaimsAndValidates) {
   Result<JwtSvid> svid = Validated(*issued, "db");
   ASSERT_TRUE(svid.ok()) << svid.status().ToString();
   EXPECT_EQ(svid->kid, "jwt-key-1");
-  EXPECT_EQ(svid->claims.Dump(),
-            R"({"aud":["api","db"],"exp":1790000300,"iat":1790000000,)"
-            R"("sub":"spiffe://example.org/db"})");
+  EXPECT_EQ(svid->claims.Dump(), R"({"aud":["api","db"],"exp":1790000300,"iat":1790000000,)"
+                                 R"("sub":"spiffe://example.org/db"})");
   std::vector<AuditEvent> events = audit_.Take();
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].action, "jwt_svid.issue");
