@@ -105,7 +105,7 @@ void Declare(ConfigSchema& schema, AgentConfig* config) {
   schema.Period("sync_interval", &config->sync_interval,
                 "How often entries and bundle are fetched from the server.", kSyncIntervalRange);
   schema.Enum<KeyType>("svid_key_type", &config->svid_key_type, KeyTypes(),
-                       "Key type of the X.509-SVIDs of workloads and of the agent itself.");
+                       "Key type of workloads' X.509-SVIDs.");
   DeclareLogSettings(schema, &config->log);
 }
 

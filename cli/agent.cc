@@ -71,7 +71,8 @@ Status ListAgents(Session& session, const AgentFlags& flags) {
   } else if (rows.empty()) {
     *session.out << "No agents\n";
   } else {
-    PrintTable(*session.out, {"SPIFFE ID", "ATTESTED BY", "STANDING", "EXPIRES", "REATTESTS"}, rows);
+    PrintTable(*session.out, {"SPIFFE ID", "ATTESTED BY", "STANDING", "EXPIRES", "REATTESTS"},
+               rows);
   }
   return OkStatus();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The operator's command. RunCli() parses the words, runs the one command that they name and returns
-// the exit status: 0 done, 1 refused or failed, 2 wrong use.
+// The operator's command. RunCli() parses the words, runs the one command that they name and
+// returns the exit status: 0 done, 1 refused or failed, 2 wrong use.
 //
 // Each noun has one file that adds its commands; a command's body is a function over Session that
 // returns a Status. Threads: one.
@@ -49,7 +49,8 @@ CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name
                      const std::string& description, const std::string& examples,
                      std::function<Status()> body);
 
-// An option whose value must pass `check`, so that a malformed one is wrong use, told before any call.
+// An option whose value must pass `check`, so that a malformed one is wrong use, told before any
+// call.
 using FlagCheck = Status (*)(std::string_view text);
 CLI::Option* AddChecked(CLI::App& app, const std::string& name, std::string& value,
                         const std::string& description, FlagCheck check);

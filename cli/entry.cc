@@ -40,15 +40,19 @@ void AddEntryFlags(CLI::App* app, EntryFlags& flags) {
   flags.app = app;
   AddChecked(*app, "--spiffe-id", flags.spiffe_id, "SPIFFE ID that the workload gets", CheckId);
   AddChecked(*app, "--parent-id", flags.parent_id, "Agent or entry below which it stands", CheckId);
-  AddChecked(*app, "--selector", flags.selectors, "type:value, e.g. unix:uid:1000 (repeat)", CheckSelector);
+  AddChecked(*app, "--selector", flags.selectors, "type:value, e.g. unix:uid:1000 (repeat)",
+             CheckSelector);
   AddChecked(*app, "--x509-ttl", flags.x509_ttl, "Lifetime of X.509-SVIDs, e.g. 1h", CheckTtl);
   AddChecked(*app, "--jwt-ttl", flags.jwt_ttl, "Lifetime of JWT-SVIDs, e.g. 5m", CheckTtl);
-  app->add_option("--dns-name", flags.dns_names, "DNS name of the X.509-SVID (repeat)")->expected(1)->take_all();
+  app->add_option("--dns-name", flags.dns_names, "DNS name of the X.509-SVID (repeat)")
+      ->expected(1)
+      ->take_all();
   app->add_option("--hint", flags.hint, "Tells a workload its identities apart");
   app->add_flag("--admin", flags.admin, "May call the server's administrative API");
   app->add_flag("--downstream", flags.downstream, "A server below this one");
   app->add_flag("--store-svid", flags.store_svid, "For SVID stores, never for workloads");
-  AddChecked(*app, "--expires-at", flags.expires_at, "Unix seconds or 2027-01-31T12:00:00Z", CheckTime);
+  AddChecked(*app, "--expires-at", flags.expires_at, "Unix seconds or 2027-01-31T12:00:00Z",
+             CheckTime);
   app->add_option("--file", flags.file, "YAML or JSON file of one or many entries; - is stdin");
 }
 
@@ -296,7 +300,8 @@ Status CountEntries(Session& session, const FilterFlags& flags) {
 void AddFilterFlags(CLI::App* app, FilterFlags& flags) {
   AddChecked(*app, "--spiffe-id", flags.spiffe_id, "Only those with this SPIFFE ID", CheckId);
   AddChecked(*app, "--parent-id", flags.parent_id, "Only those below this parent", CheckId);
-  AddChecked(*app, "--selector", flags.selectors, "Only those that have it (repeat: all of them)", CheckSelector);
+  AddChecked(*app, "--selector", flags.selectors, "Only those that have it (repeat: all of them)",
+             CheckSelector);
 }
 
 }  // namespace
@@ -324,7 +329,8 @@ void AddEntryCommands(CLI::App& app, Session& session) {
   command->add_option("--id", update->id, "The entry's ID");
 
   auto ids = std::make_shared<std::vector<std::string>>();
-  command = AddCommand(*noun, session, "delete", "Delete entries: their SVIDs are no longer renewed",
+  command = AddCommand(*noun, session, "delete",
+                       "Delete entries: their SVIDs are no longer renewed",
                        "  writ entry delete --id 4e7f...",
                        [&session, ids] { return DeleteEntries(session, *ids); });
   command->add_option("--id", *ids, "The entry's ID (repeat)")->required();

@@ -69,7 +69,7 @@ using SetMember = std::function<Status(const YamlNode&, WireEntry&)>;
 
 #define SET(body) [](const YamlNode& v, WireEntry& e) -> Status { body; return OkStatus(); }
 const std::map<std::string, SetMember, std::less<>>& Members() {
-  static const auto* const kMembers = new std::map<std::string, SetMember, std::less<>>{
+  static const std::map<std::string, SetMember, std::less<>> kMembers{
       {"id", SET(e.set_id(TRY(TextOf(v))))},
       {"entry_id", SET(e.set_id(TRY(TextOf(v))))},
       {"spiffe_id", SET(*e.mutable_spiffe_id() = TRY(IdMessage(TRY(TextOf(v)))))},
@@ -91,7 +91,7 @@ const std::map<std::string, SetMember, std::less<>>& Members() {
       {"expires_at", SET(e.set_expires_at(TRY(UnixSeconds(TRY(TextOf(v))))))},
       {"hint", SET(e.set_hint(TRY(TextOf(v))))},
   };
-  return *kMembers;
+  return kMembers;
 }
 #undef SET
 

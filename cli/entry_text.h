@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Entries between the wire's messages and what people write and read: flags, files of many, tables and
-// JSON. The file's members are SPIRE's names, so that its files load unchanged.
+// Entries between the wire's messages and what people write and read: flags, files of many, tables
+// and JSON. The file's members are SPIRE's names, so that its files load unchanged.
 #pragma once
 
 #include <cstdint>

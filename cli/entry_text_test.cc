@@ -39,7 +39,8 @@ TEST(EntryTextTest, ReadsSpiresJsonFile) {
 
 TEST(EntryTextTest, NamesThePlaceOfAMistake) {
   auto said = [](std::string_view text) { return EntriesFromFile(text, "f").status().message(); };
-  EXPECT_TRUE(said("- spiffe_id: x\n").starts_with("f:1:14: spiffe_id: ")) << said("- spiffe_id: x");
+  EXPECT_TRUE(said("- spiffe_id: x\n").starts_with("f:1:14: spiffe_id: "))
+      << said("- spiffe_id: x");
   EXPECT_TRUE(said("- parnt_id: x\n").starts_with("f:1:3: unknown field 'parnt_id'"));
   EXPECT_TRUE(said("- admin: maybe\n").starts_with("f:1:10: admin: expected true or false"));
   EXPECT_TRUE(said("- selectors: unix\n").starts_with("f:1:14: selectors: expected a list"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls to a daemon's Unix socket: which socket, the call itself, and an error that says what to do.
+// Calls to a daemon's Unix socket: which socket, the call itself, and an error that says what to
+// do.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

@@ -110,7 +110,8 @@ Status ShowX509(Session& session, const SvidFlags& flags,
 template <typename Request, typename Response>
 Result<Response> First(const Target& target, SpiffeWorkloadAPI::Stub& stub,
                        std::unique_ptr<grpc::ClientReader<Response>> (
-                           SpiffeWorkloadAPI::Stub::*method)(grpc::ClientContext*, const Request&)) {
+                           SpiffeWorkloadAPI::Stub::*method)(grpc::ClientContext*,
+                                                             const Request&)) {
   grpc::ClientContext context;
   PrepareContext(target, context);
   context.set_deadline(CallDeadline());

@@ -108,7 +108,8 @@ void AddSvidMintCommands(CLI::App& svid, Session& session) {
                                  "  writ svid mint x509 --spiffe-id spiffe://example.org/db \\\n"
                                  "    --dns-name db.internal --ttl 1h --write /etc/db/identity",
                                  [&session, x509] { return MintX509(session, *x509); });
-  AddChecked(*command, "--spiffe-id", x509->spiffe_id, "The SVID\'s SPIFFE ID", CheckId)->required();
+  AddChecked(*command, "--spiffe-id", x509->spiffe_id, "The SVID's SPIFFE ID", CheckId)
+      ->required();
   command->add_option("--dns-name", x509->dns_names, "DNS name of the SVID (repeat)")
       ->expected(1)
       ->take_all();

@@ -19,8 +19,9 @@ if(WRIT_STATIC)
                   OUTPUT_VARIABLE grpc_static OUTPUT_STRIP_TRAILING_WHITESPACE)
   separate_arguments(grpc_static)
   list(REMOVE_ITEM grpc_static -lssl -lcrypto -lsystemd -lz -lrt -lm -ldl -lpthread -pthread)
-  target_link_libraries(writ_grpc INTERFACE -Wl,-Bstatic -Wl,--start-group -lgrpc++_reflection ${grpc_static}
-                        -Wl,--end-group -Wl,-Bdynamic OpenSSL::SSL OpenSSL::Crypto z rt m dl pthread)
+  target_link_libraries(writ_grpc INTERFACE -Wl,-Bstatic -Wl,--start-group -lgrpc++_reflection
+                        ${grpc_static} -Wl,--end-group -Wl,-Bdynamic OpenSSL::SSL OpenSSL::Crypto
+                        z rt m dl pthread)
 else()
   target_link_libraries(writ_grpc INTERFACE grpc++_reflection PkgConfig::GRPC absl_synchronization)
 endif()
@@ -28,10 +29,12 @@ endif()
 # One precompiled header for all files that speak gRPC, one for all tests.
 file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cc "")
 add_library(writ_pch_grpc STATIC ${CMAKE_BINARY_DIR}/pch/empty.cc)
-target_precompile_headers(writ_pch_grpc PRIVATE <grpcpp/grpcpp.h> <string> <vector> <memory> <functional>)
+target_precompile_headers(writ_pch_grpc PRIVATE <grpcpp/grpcpp.h> <string> <vector> <memory>
+                          <functional>)
 target_link_libraries(writ_pch_grpc PRIVATE writ_grpc)
 add_library(writ_pch_test STATIC ${CMAKE_BINARY_DIR}/pch/empty.cc)
-target_precompile_headers(writ_pch_test PRIVATE <gtest/gtest.h> <string> <vector> <memory> <functional>)
+target_precompile_headers(writ_pch_test PRIVATE <gtest/gtest.h> <string> <vector> <memory>
+                          <functional>)
 target_link_libraries(writ_pch_test PRIVATE GTest::gtest)
 
 function(writ_target_name out folder)
@@ -74,7 +77,8 @@ function(writ_folder folder)
   if(tests AND WRIT_TESTS)
     add_executable(${name}_test ${tests})
     target_precompile_headers(${name}_test REUSE_FROM writ_pch_test)
-    target_link_libraries(${name}_test PRIVATE ${name} writ_test_fake GTest::gtest GTest::gtest_main)
+    target_link_libraries(${name}_test PRIVATE ${name} writ_test_fake GTest::gtest
+                          GTest::gtest_main)
     add_test(NAME ${folder} COMMAND ${name}_test)
   endif()
 endfunction()

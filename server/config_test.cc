@@ -60,10 +60,11 @@ TEST(ServerConfigTest, BadValuesAreRefused) {
   for (const char* flag :
        {"--data-dir=relative", "--listen-address=8081", "--listen-address=", "--listen-http=x",
         "--listen-admin-socket=admin.sock", "--ca-ttl=0", "--ca-ttl=200000h",
-        "--svid-jwt-ttl=999ms", "--ca-key-type=ed25519", "--ca-jwt-key-type=rsa-1024", "--ca-subject-country=usa",
-        "--ca-subject-country=us", "--datastore=postgres", "--key-manager=tpm",
-        "--node-attestors=x509pop", "--log-level=trace", "--svid-subject-organization=",
-        "--audit-path=/var/lib/writ/server/writ.db", "--rate-limit-signing=0"}) {
+        "--svid-jwt-ttl=999ms", "--ca-key-type=ed25519", "--ca-jwt-key-type=rsa-1024",
+        "--ca-subject-country=usa", "--ca-subject-country=us", "--datastore=postgres",
+        "--key-manager=tpm", "--node-attestors=x509pop", "--log-level=trace",
+        "--svid-subject-organization=", "--audit-path=/var/lib/writ/server/writ.db",
+        "--rate-limit-signing=0"}) {
     EXPECT_NE(ErrorOf({flag}), "accepted") << flag;
   }
   EXPECT_NE(ErrorOf({"--listen-admin-socket=/" + std::string(107, 's')}), "accepted");

@@ -94,8 +94,8 @@ def run_python(name, script, env):
 def find_suites(build):
     suites = []
     for program in sorted((build / "bin").glob("*_test")):
-        suites.append((program.name.removeprefix("writ_").removesuffix("_test").replace("_", "/", 1),
-                       run_gtest, program))
+        folder = program.name.removeprefix("writ_").removesuffix("_test").replace("_", "/", 1)
+        suites.append((folder, run_gtest, program))
     for folder, pattern in (("tidy", "*.py"), ("integration", "test_*.py"),
                             ("interop", "test_*.py")):
         for script in sorted((ROOT / "test" / folder).glob(pattern)):

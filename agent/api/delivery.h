@@ -57,7 +57,8 @@ inline constexpr size_t kStreamsPerProcessMax = 10'000;
 
 class OpenStreams {
  public:
-  // A number to Leave() with; ResourceExhausted when there are too many, Unavailable after EndAll().
+  // A number to Leave() with; ResourceExhausted when there are too many, Unavailable after
+  // EndAll().
   Result<uint64_t> Enter(pid_t pid, std::weak_ptr<Deliverable> stream) EXCLUDES(mu_);
   void Leave(uint64_t number) EXCLUDES(mu_);
   // Ends every open stream, and every later one at once.

@@ -2,10 +2,10 @@
 //
 // UpdateStream: one open FetchX509SVID, FetchX509Bundles or FetchJWTBundles call.
 //
-// Life: the process is attested on a worker, then the stream subscribes to the cache; at each notice
-// it takes the newest update, composes the answer and writes it when it differs from the last one.
-// At most one write is in flight, and what came meanwhile is found by the next look: a slow reader
-// holds one answer, a stuck one too, and neither delays anybody else.
+// Life: the process is attested on a worker, then the stream subscribes to the cache; at each
+// notice it takes the newest update, composes the answer and writes it when it differs from the
+// last one. At most one write is in flight, and what came meanwhile is found by the next look: a
+// slow reader holds one answer, a stuck one too, and neither delays anybody else.
 //
 // Trust: the caller is hostile; it is asked for being the same process before each answer.
 // Threads: gRPC's reactions, the delivery thread and a worker, all under one lock of the stream.

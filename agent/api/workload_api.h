@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // WorkloadApi: the SPIFFE Workload API (the X.509-SVID and JWT-SVID profiles; the WIT-SVID profile
-// answers Unimplemented, as the standard lets it). A caller is known by its connection alone; what it
-// may have is what the cache holds for the selectors that its attestation found.
+// answers Unimplemented, as the standard lets it). A caller is known by its connection alone; what
+// it may have is what the cache holds for the selectors that its attestation found.
 //
 // Implements SPIFFE Workload API sections 4 to 6 and SPIFFE Workload Endpoint sections 3, 5 and 6.
 //

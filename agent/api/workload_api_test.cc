@@ -65,7 +65,8 @@ TEST_F(WorkloadApiTest, FetchX509SvidGivesSvidKeyBundleAndHint) {
   EXPECT_TRUE(stream.last.federated_bundles().empty());
 }
 
-// Section 8: the first is the default identity; the order is that of entry IDs, whatever came first.
+// Section 8: the first is the default identity; the order is that of entry IDs, whatever came
+// first.
 TEST_F(WorkloadApiTest, SvidsComeInTheOrderOfTheirEntryIds) {
   cache_->Apply({.put = {MakeEntry("e3", "/a", {a_}), MakeEntry("e1", "/c", {a_}),
                          MakeEntry("e2", "/b", {a_})},

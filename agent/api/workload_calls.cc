@@ -124,7 +124,8 @@ class FetchJwtSvidCall final : public UnaryCall {
 
   Status FetchAll() {
     for (const Identity& identity : identities_) {
-      const Result<HeldJwt> jwt = setting_.options.jwt->Fetch(*identity.entry, audience_, deadline_);
+      const Result<HeldJwt> jwt =
+          setting_.options.jwt->Fetch(*identity.entry, audience_, deadline_);
       if (!jwt.ok()) {
         return Unavailable("could not fetch a JWT-SVID for " + identity.entry->spiffe_id.text() +
                            ": " + jwt.status().message());

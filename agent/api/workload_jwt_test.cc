@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The JWT-SVID profile of the SPIFFE Workload API, clause by clause (docs/conformance.md cites these
-// names).
+// The JWT-SVID profile of the SPIFFE Workload API, clause by clause (docs/conformance.md cites
+// these names).
 #include "agent/api/api_fixture.h"
 
 namespace writ {

@@ -74,8 +74,8 @@ class AgentSelf {
   void Rebootstrap(ServerApi& server);
 
   std::shared_ptr<const Bundle> bundle() const { return trust_.bundle(); }
-  // The bundle that the server says now: kept on disk, and trusted from here on. An own SVID that it
-  // no longer verifies leads to attestation.
+  // The bundle that the server says now: kept on disk, and trusted from here on. An own SVID that
+  // it no longer verifies leads to attestation.
   void TakeBundle(Bundle bundle, ServerApi& server);
   // Renews soon when the agent's SVID was signed by one of these (raw subject key IDs).
   void OnTainted(const std::set<std::string>& authority_key_ids);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // WorkloadAttestation: asks every attestor about a caller, at the same process from start to end.
-// A failing attestor loses its selectors and is logged; when every one failed: Unavailable. A caller
-// that is gone (or replaced) by the end: Unavailable as well, nothing is handed out.
+// A failing attestor loses its selectors and is logged; when every one failed: Unavailable. A
+// caller that is gone (or replaced) by the end: Unavailable as well, nothing is handed out.
 //
 // Threads: thread-safe.
 #pragma once

@@ -46,7 +46,9 @@ DigestCache::FileKey DigestCache::KeyOf(const struct stat& file) {
 
 Result<std::string> DigestCache::DigestOf(int fd, uint64_t size_limit) {
   struct stat file;
-  if (fstat(fd, &file) != 0) return Internal(std::string("stat the executable: ") + strerror(errno));
+  if (fstat(fd, &file) != 0) {
+    return Internal(std::string("stat the executable: ") + strerror(errno));
+  }
   if (!S_ISREG(file.st_mode)) return Internal("the executable is not a regular file");
   if (size_limit > 0 && static_cast<uint64_t>(file.st_size) > size_limit) {
     return ResourceExhausted("the executable has " + std::to_string(file.st_size) +

@@ -7,8 +7,9 @@
 // failing path or digest fails the attestor whole.
 //
 // Stricter than SPIRE in one point: a process that did not connect as root and whose effective IDs
-// are no longer those it connected with is refused. Else a caller could connect, start a set-user-ID
-// program in the connected process, and be served as root on the connection that it kept.
+// are no longer those it connected with is refused. Else a caller could connect, start a
+// set-user-ID program in the connected process, and be served as root on the connection that it
+// kept.
 //
 // Digests are cached by device, inode, size, mtime and ctime.
 #pragma once

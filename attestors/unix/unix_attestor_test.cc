@@ -232,8 +232,8 @@ TEST_F(UnixAttestorTest, AProcessThatIsGoneHasNoSelectors) {
 TEST_F(UnixAttestorTest, ARecycledProcessIdIsRefused) {
   Child first({}), second({});
   // The process ID of the one, the pidfd of the other, which then exits.
-  const Caller recycled(second.AsCaller(0, 0).pid(), geteuid(), getegid(),
-                        Fd(static_cast<int>(syscall(SYS_pidfd_open, first.AsCaller(0, 0).pid(), 0))));
+  Fd other(static_cast<int>(syscall(SYS_pidfd_open, first.AsCaller(0, 0).pid(), 0)));
+  const Caller recycled(second.AsCaller(0, 0).pid(), geteuid(), getegid(), std::move(other));
   EXPECT_TRUE(Attest(recycled).ok());
   first.Kill();
   EXPECT_EQ(Attest(recycled).code(), Code::kUnavailable);

@@ -8,8 +8,8 @@
 
 namespace writ {
 
-// Made before the first thread: blocks SIGTERM, SIGINT, SIGHUP and SIGPIPE in the calling thread and
-// in all that it starts. Threads: Stop() by any, the waits by one.
+// Made before the first thread: blocks SIGTERM, SIGINT, SIGHUP and SIGPIPE in the calling thread
+// and in all that it starts. Threads: Stop() by any, the waits by one.
 class StopSignal {
  public:
   StopSignal();

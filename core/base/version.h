@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The version of this build, the same for all three programs.
 #pragma once
 
 #include <string_view>

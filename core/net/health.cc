@@ -86,7 +86,8 @@ Status Watchers::Add(std::shared_ptr<Watcher> watcher) {
   MutexLock lock(mu_);
   const bool full = open_.size() >= kHealthWatchersMax;
   const Status status =
-      full ? ResourceExhausted("too many calls watch the health already; call again later") : ended_;
+      full ? ResourceExhausted("too many calls watch the health already; call again later")
+           : ended_;
   open_.insert(std::move(watcher));  // a refused call lives until gRPC is done with it, too
   return status;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HealthService: grpc.health.v1 (Check, List, Watch) over one question: is this daemon ready? gRPC's
-// own service lacks List. Every service that is named has the daemon's state, as has "".
+// HealthService: grpc.health.v1 (Check, List, Watch) over one question: is this daemon ready?
+// gRPC's own service lacks List. Every service that is named has the daemon's state, as has "".
 //
-// Trust: callers are hostile; watchers are counted. Threads: thread-safe; `ready` is asked on gRPC's
-// threads and must not block. Lifetime: outlives the GrpcServers that serve it.
+// Trust: callers are hostile; watchers are counted. Threads: thread-safe; `ready` is asked on
+// gRPC's threads and must not block. Lifetime: outlives the GrpcServers that serve it.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

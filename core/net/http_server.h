@@ -28,8 +28,9 @@ class HttpServer {
   virtual int Port() const = 0;
 };
 
-// GET over https (or http for loopback tests), for the bundle URL: at most `bytes_max`, 10 s, no redirects.
-// `ca_pem`: empty for the system's roots. `certificate_sha256`... the caller checks digests of the body.
+// GET over https (or http for loopback tests), for the bundle URL: at most `bytes_max`, 10 s, no
+// redirects. `ca_pem`: empty for the system's roots. `certificate_sha256`... the caller checks
+// digests of the body.
 Result<std::string> HttpGet(const std::string& url, const std::string& ca_pem, size_t bytes_max);
 
 }  // namespace writ

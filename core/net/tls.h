@@ -2,8 +2,8 @@
 //
 // TLS terminated by ourselves with OpenSSL, because no way of gRPC's has all of: a certificate
 // reload for each handshake, an optional client certificate on one port, verification against the
-// CURRENT bundle with the SPIFFE rules, the chain for the handler, and private keys that never leave
-// their Signer (a TPM, a token).
+// CURRENT bundle with the SPIFFE rules, the chain for the handler, and private keys that never
+// leave their Signer (a TPM, a token).
 //
 // TLS 1.2 and up, ALPN "h2", no tickets, no renegotiation, no CA list sent.
 // Threads: the config classes are thread-safe: Set* while handshakes run.

@@ -143,7 +143,8 @@ class BundleStore {
   virtual Result<Bundle> Get(const TrustDomain& td) = 0;  // NotFound
   // Reads (an empty bundle when there is none), edits and writes in one transaction; the sequence
   // number grows by one when anything changed, and nothing is written when nothing did.
-  virtual Result<Bundle> Edit(const TrustDomain& td, const std::function<Status(Bundle&)>& edit) = 0;
+  virtual Result<Bundle> Edit(const TrustDomain& td,
+                              const std::function<Status(Bundle&)>& edit) = 0;
 };
 
 enum class AuthorityKind { kX509 = 1, kJwt = 2 };

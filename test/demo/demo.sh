@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Writ at work, step by step, in a throw-away directory: a server, an agent, an entry for the user who
-# runs this, an X.509-SVID and a JWT-SVID, both validated, and one rotation as it happens.
+# Writ at work, step by step, in a throw-away directory: a server, an agent, an entry for the user
+# who runs this, an X.509-SVID and a JWT-SVID, both validated, and one rotation as it happens.
 # usage: demo.sh DIRECTORY-OF-THE-PROGRAMS
 set -euo pipefail
 

@@ -25,7 +25,9 @@ class TokenProver final : public NodeProverFactory {
    public:
     explicit Session(std::string token) : token_(std::move(token)) {}
     Result<std::string> First() override { return token_; }
-    Result<std::string> Next(std::string_view) override { return Internal("no challenge is known"); }
+    Result<std::string> Next(std::string_view) override {
+      return Internal("no challenge is known");
+    }
 
    private:
     const std::string token_;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fuzzes one target, or each in turn: builds with clang's libFuzzer, Address and UB sanitizers, starts
-from the checked-in corpus and keeps what it finds in build-fuzz. A crash is printed with the file to
-add to the corpus."""
+"""Fuzzes one target, or each in turn: builds with clang's libFuzzer, Address and UB sanitizers,
+starts from the checked-in corpus and keeps what it finds in build-fuzz. A crash is printed with the
+file to add to the corpus."""
 
 import argparse
 import os
@@ -22,7 +22,8 @@ def main():
     parser.add_argument("seconds", nargs="?", type=int, default=60, help="for each target")
     options = parser.parse_args()
     subprocess.run(["cmake", "-S", ROOT, "-B", BUILD, "-G", "Ninja", "-DWRIT_FUZZ=ON",
-                    "-DWRIT_SANITIZE=fuzzer-no-link,address,undefined", "-DWRIT_TESTS=OFF", "-DCMAKE_C_COMPILER=clang-14",
+                    "-DWRIT_SANITIZE=fuzzer-no-link,address,undefined", "-DWRIT_TESTS=OFF",
+                    "-DCMAKE_C_COMPILER=clang-14",
                     "-DCMAKE_CXX_COMPILER=clang++-14"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", BUILD, "writ_fuzz"], check=True)
     targets = [options.target] if options.target else sorted(p.name for p in CORPUS.iterdir())

@@ -44,7 +44,8 @@ TEST_P(CorpusTest, NoInputBreaksThePromise) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Fuzz, CorpusTest, testing::ValuesIn(FuzzTargets().begin(), FuzzTargets().end()),
+INSTANTIATE_TEST_SUITE_P(Fuzz, CorpusTest,
+                         testing::ValuesIn(FuzzTargets().begin(), FuzzTargets().end()),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

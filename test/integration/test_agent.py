@@ -11,7 +11,8 @@ import stat
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
-from harness import (Deployment, Watch, expect, expect_failure,  # pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+from harness import (Deployment, Watch, expect, expect_failure,
                      own_uid, run_tests, spiffe_id, tests_of, wait_until)
 
 
@@ -65,7 +66,8 @@ def test_server_restart_keeps_authorities_and_agents():
             wait_until(lambda: deployment.writ("health", "server"), "the server serves again")
             expect(deployment.writ("bundle", "show", "--format", "spiffe") == bundle,
                    "a restart changed the authorities")
-        wait_until(lambda: serial(deployment) != first, "the agent renews with the restarted server")
+        wait_until(lambda: serial(deployment) != first,
+                   "the agent renews with the restarted server")
 
 
 def test_token_used_twice_at_once_makes_one_agent():

@@ -9,7 +9,8 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
-from harness import BIN, Deployment, expect, run_tests, tests_of, wait_until  # pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+from harness import BIN, Deployment, expect, run_tests, tests_of, wait_until
 
 SERVER = {"trust_domain": "example.org", "data_dir": "/nonexistent/data"}
 AGENT = {"trust_domain": "example.org", "data_dir": "/nonexistent/data",

@@ -13,7 +13,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
-from harness import (BIN, CommandFailed, Deployment, Watch, expect,  # pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+from harness import (BIN, CommandFailed, Deployment, Watch, expect,
                      expect_failure, own_uid, pause, run_tests, spiffe_id, tests_of, wait_until)
 
 
@@ -143,7 +144,8 @@ def test_wrong_use_ends_with_status_2_and_help_with_0():
         done = subprocess.run([str(BIN / "writ"), *arguments], env=env, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               check=False)
-        expect(done.returncode == code, f"{arguments}: {done.returncode}, not {code}: {done.stdout}")
+        expect(done.returncode == code,
+               f"{arguments}: {done.returncode}, not {code}: {done.stdout}")
 
 
 def test_minting_writes_files_with_the_right_modes():

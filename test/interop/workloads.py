@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every client of test/interop meets: one agent, two entries for this user with short lives, and
-nothing for the user `nobody`. Also finds the toolchains that are not Debian's."""
+"""What every client of test/interop meets: one agent, two entries for this user with short lives,
+and nothing for the user `nobody`. Also finds the toolchains that are not Debian's."""
 
 import io
 import os
@@ -43,7 +43,7 @@ def as_nobody():
 
 
 def find_go():
-    """A Go of 1.24 or later: the machine's own, or one from the Go module proxy, kept in the cache."""
+    """A Go of 1.24 or later: the machine's, or one from the Go module proxy, kept in the cache."""
     own = shutil.which("go")
     if own:
         text = subprocess.run([own, "env", "GOVERSION"], stdout=subprocess.PIPE, text=True,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real binaries for tests: a deployment of one server and any number of agents in a directory of its
-own, the `writ` command against it, and the runner of Python suites.
+"""Real binaries for tests: a deployment of one server and any number of agents in a directory of
+its own, the `writ` command against it, and the runner of Python suites.
 
 Waiting is always for a condition, with a bound that only a broken system reaches.
 """
@@ -52,7 +52,8 @@ def wait_until(condition, what, seconds=WAIT_SECONDS_MAX):
         except (CommandFailed, OSError, AssertionError) as failure:
             last = failure
         pause(0.05)
-    raise AssertionError(f"gave up waiting after {seconds} s: {what}" + (f": {last}" if last else ""))
+    why = f": {last}" if last else ""
+    raise AssertionError(f"gave up waiting after {seconds} s: {what}{why}")
 
 
 def free_port():

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds Writ to py-spiffe, the client library that most Python workloads use, unchanged. Runs inside
-an environment that has it; SPIFFE_ENDPOINT_SOCKET names the Workload API. One line for each test."""
+"""Holds Writ to py-spiffe, the client library that most Python workloads use, unchanged. Runs in an
+environment that has it; SPIFFE_ENDPOINT_SOCKET names the Workload API. A line for each test."""
 
 import os
 import sys
