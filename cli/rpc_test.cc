@@ -25,8 +25,9 @@ TEST(RpcTest, TheEnvironmentNamesTheWorkloadSocketUnlessAFlagDoes) {
 
 TEST(RpcTest, AnEndpointThatIsNoUnixPathIsRefused) {
   for (const char* variable :
-       {"/tmp/a.sock", "tmp/a.sock", "tcp://127.0.0.1:8000", "unix://host/tmp/a.sock", "unix:a.sock",
-        "unix://", "UNIX:///tmp/a.sock", "unix:///tmp/a.sock?x=1", "unix:///tmp/a.sock#x"}) {
+       {"/tmp/a.sock", "tmp/a.sock", "tcp://127.0.0.1:8000", "unix://host/tmp/a.sock",
+        "unix:a.sock", "unix://", "UNIX:///tmp/a.sock", "unix:///tmp/a.sock?x=1",
+        "unix:///tmp/a.sock#x"}) {
     EXPECT_EQ(PathFor(variable).code(), Code::kInvalidArgument) << variable;
   }
 }
