@@ -163,8 +163,7 @@ TEST_F(JwtSourceTest, ConcurrentRequestsForOneTokenMakeOneCall) {
   std::atomic<int> entered = 0;
   // The call answers once all the others have had their chance to ask.
   server_.During([&] {
-    while (entered.load() < kCallers) {
-    }
+    for (int n = entered; n < kCallers; n = entered) entered.wait(n);
   });
   std::atomic<int> same = 0;
   {
@@ -172,6 +171,7 @@ TEST_F(JwtSourceTest, ConcurrentRequestsForOneTokenMakeOneCall) {
     for (int i = 0; i < kCallers; ++i) {
       callers.emplace_back("caller", [&](std::stop_token) {
         ++entered;
+        entered.notify_all();
         Result<HeldJwt> jwt = Fetch();
         if (jwt.ok() && jwt->token == "t1") ++same;
       });
@@ -186,14 +186,14 @@ TEST_F(JwtSourceTest, OneWhoWaitsGivesUpAtItsOwnDeadline) {
   std::atomic<bool> release = false;
   server_.During([&] {
     in_call = true;
-    while (!release.load()) {
-    }
+    in_call.notify_all();
+    release.wait(false);
   });
   Thread leader("leader", [&](std::stop_token) { EXPECT_TRUE(Fetch().ok()); });
-  while (!in_call.load()) {
-  }
+  in_call.wait(false);
   EXPECT_EQ(source_->Fetch(entry_, {"a"}, clock_.Monotonic()).code(), Code::kDeadlineExceeded);
   release = true;
+  release.notify_all();
   leader.Join();
 }
 
