@@ -6,11 +6,9 @@
 # writ_program(<name> <folder>)
 #   The program whose main() is <folder>/main.cc.
 
-find_path(HTTPLIB_INCLUDE httplib.h REQUIRED)
-find_library(HTTPLIB_LIBRARY cpp-httplib REQUIRED)
-add_library(cpp-httplib INTERFACE)
-target_include_directories(cpp-httplib INTERFACE ${HTTPLIB_INCLUDE})
-target_link_libraries(cpp-httplib INTERFACE ${HTTPLIB_LIBRARY})
+# By pkg-config: its header must be compiled with the definitions that the library was.
+pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
+add_library(cpp-httplib ALIAS PkgConfig::HTTPLIB)
 
 # gRPC with everything that Debian's pkg-config file forgets; static for release builds.
 add_library(writ_grpc INTERFACE)

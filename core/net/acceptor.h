@@ -50,9 +50,9 @@ class ConnectionCount {
 };
 
 struct Accepted {
-  Fd socket;               // non-blocking
-  uint64_t at_ticks;       // NowTicks() at accept
-  std::string address;     // remote IP without port; empty for a Unix socket
+  Fd socket;            // non-blocking
+  uint64_t at_ticks;    // NowTicks() at accept
+  std::string address;  // remote IP without port; empty for a Unix socket
   std::shared_ptr<ConnectionCount::Slot> slot;
 };
 

@@ -38,7 +38,9 @@ Result<std::unique_ptr<EventLoop>> EventLoop::Start(const std::string& name, Clo
 EventLoop::EventLoop(Fd epoll, Fd kick, Clock* clock)
     : epoll_(std::move(epoll)), kick_(std::move(kick)), clock_(clock) {}
 
-EventLoop::~EventLoop() {
+EventLoop::~EventLoop() { Stop(); }
+
+void EventLoop::Stop() {
   thread_.RequestStop();
   thread_.Join();
 }

@@ -37,6 +37,8 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
+  // Runs what was posted and ends the thread. The destructor does so too.
+  void Stop();
   // False when the loop has ended: the task will not run.
   bool Post(Task task) EXCLUDES(mu_);
   // Posts and waits until the task has run. Not with a lock held that something on the loop takes.

@@ -12,13 +12,16 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <unordered_map>
 #include <utility>
 
 #include "core/net/acceptor.h"
 #include "core/net/connection_table.h"
 #include "core/net/event_loop.h"
+#include "core/net/grpc_process.h"
 #include "core/net/log_limit.h"
 #include "core/net/preface_gate.h"
+#include "core/net/tls_endpoint.h"
 
 namespace writ {
 namespace {
@@ -27,6 +30,12 @@ namespace {
 constexpr int kPingIntervalMinMillis = 1000;
 constexpr int kStreamsPerConnectionMax = 1000;
 constexpr size_t kMemoryBytesMax = 512 << 20;
+// How long the streams of a connection that is too old may go on.
+constexpr Duration kAgeGrace = std::chrono::minutes(5);
+
+int Millis(Duration d) {
+  return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(d).count());
+}
 // Reflection is the one service that keeps a thread for each of its calls.
 constexpr int kSyncThreadsMax = 32;
 
@@ -71,17 +80,15 @@ Status WatchEnd(EventLoop* loop, int fd, std::function<void()> ended) {
 class PosixGrpcServer final : public GrpcServer {
  public:
   explicit PosixGrpcServer(GrpcServerOptions options)
-      : options_(std::move(options)),
-        count_(options_.connections_max),
-        warnings_(options_.clock) {}
-  ~PosixGrpcServer() override { Shutdown(options_.clock->Monotonic()); }
+      : options_(std::move(options)), count_(options_.connections_max), warnings_(options_.clock) {}
+  ~PosixGrpcServer() override;
 
   Status Open();
 
   std::shared_ptr<const Peer> PeerOf(const grpc::ServerContextBase& context) const override {
     return table_.Find(context.peer());
   }
-  int TcpPort(size_t listener) const override;
+  int TcpPort(size_t listener) const override { return tcp_ports_.at(listener); }
   size_t ConnectionCount() const override { return count_.Open(); }
   void CloseConnections(const std::function<bool(const Peer&)>& keep) override;
   void Shutdown(MonoTime deadline) override EXCLUDES(mu_);
@@ -91,9 +98,12 @@ class PosixGrpcServer final : public GrpcServer {
 
   Status StartGrpc();
   Status Listen();
+  Status AddListeners();
   void OnUnix(Accepted accepted);
   void RegisterUnix(Fd socket, std::shared_ptr<const Peer> peer, std::shared_ptr<Slot> slot);
 
+  void OnTlsOpened(Fd plain, std::shared_ptr<const Peer> peer);
+  void OnTlsEnded(uint64_t connection_id);
   void WarnAtTimes(const std::string& sentence, const Status& error);
 
   const GrpcServerOptions options_;
@@ -102,11 +112,15 @@ class PosixGrpcServer final : public GrpcServer {
   LogLimit warnings_;
   std::atomic<uint64_t> next_connection_id_ = 1;
   std::vector<UnixListener> unix_listeners_;  // constant after Open() until Shutdown()
+  std::vector<Fd> tcp_listeners_;             // constant after Open() until Shutdown()
+  std::vector<int> tcp_ports_;                // constant after Open()
   std::unique_ptr<grpc::Server> server_;      // constant after Open()
+  std::unique_ptr<TlsEndpoint> tls_;          // constant after Open(); null without TCP
 
   // The loop's thread only.
   std::unique_ptr<PrefaceGate> gate_;
   std::unique_ptr<Acceptor> acceptor_;
+  std::unordered_map<uint64_t, int> tls_descriptors_;  // gRPC's ends, by connection
   bool closing_ = false;
 
   Mutex mu_;
@@ -115,22 +129,34 @@ class PosixGrpcServer final : public GrpcServer {
   std::unique_ptr<EventLoop> loop_;  // the last member: it uses all others
 };
 
+PosixGrpcServer::~PosixGrpcServer() {
+  Shutdown(options_.clock->Monotonic());
+  // The loops post to each other: all end before any goes.
+  if (loop_ != nullptr) loop_->Stop();
+  if (tls_ != nullptr) tls_->Stop();
+}
+
 Status PosixGrpcServer::Open() {
   TRY(StartGrpc());
   loop_ = TRY(EventLoop::Start(options_.name + "-accept", options_.clock));
   gate_ = std::make_unique<PrefaceGate>(loop_.get(), options_.clock, options_.handshake_deadline);
-  acceptor_ = std::make_unique<Acceptor>(options_.name, loop_.get(), &count_, options_.clock,
-                                         options_.log);
+  acceptor_ =
+      std::make_unique<Acceptor>(options_.name, loop_.get(), &count_, options_.clock, options_.log);
   return Listen();
 }
 
 Status PosixGrpcServer::StartGrpc() {
+  KeepGrpcRunning();
   grpc::ServerBuilder builder;
   for (grpc::Service* service : options_.services) builder.RegisterService(service);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kPingIntervalMinMillis);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
+  if (!options_.tcp_listeners.empty()) {  // gRPC itself adds the 10 % of jitter
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, Millis(options_.connection_age_max));
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Millis(kAgeGrace));
+  }
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.message_bytes_max));
   builder.SetResourceQuota(
       grpc::ResourceQuota(options_.name).Resize(kMemoryBytesMax).SetMaxThreads(kSyncThreadsMax));
@@ -141,18 +167,37 @@ Status PosixGrpcServer::StartGrpc() {
 }
 
 Status PosixGrpcServer::Listen() {
-  if (!options_.tcp_listeners.empty()) return Unimplemented("TCP listeners");
   for (const UnixListenerOptions& listener : options_.unix_listeners) {
     unix_listeners_.push_back(TRY(UnixListener::Bind(listener)));
   }
+  for (const TcpListenerOptions& listener : options_.tcp_listeners) {
+    tcp_listeners_.push_back(TRY(ListenTcp(listener.address)));
+    tcp_ports_.push_back(PortOf(tcp_listeners_.back().get()));
+  }
+  if (!tcp_listeners_.empty()) {
+    tls_ = TRY(TlsEndpoint::Start(
+        {.name = options_.name,
+         .handshake_deadline = options_.handshake_deadline,
+         .opened = [this](Fd plain, auto peer) { OnTlsOpened(std::move(plain), std::move(peer)); },
+         .ended = [this](uint64_t id) { OnTlsEnded(id); },
+         .clock = options_.clock,
+         .log = options_.log}));
+  }
   Status status;
-  loop_->Run([&] {
-    for (const UnixListener& listener : unix_listeners_) {
-      if (!status.ok()) return;
-      status = acceptor_->Add(listener.fd(), [this](Accepted a) { OnUnix(std::move(a)); });
-    }
-  });
+  loop_->Run([&] { status = AddListeners(); });
   return status;
+}
+
+Status PosixGrpcServer::AddListeners() {
+  for (const UnixListener& listener : unix_listeners_) {
+    TRY(acceptor_->Add(listener.fd(), [this](Accepted a) { OnUnix(std::move(a)); }));
+  }
+  for (size_t i = 0; i < tcp_listeners_.size(); ++i) {
+    TRY(acceptor_->Add(tcp_listeners_[i].get(), [this, i](Accepted accepted) {
+      tls_->Accept(std::move(accepted), *options_.tcp_listeners[i].tls, next_connection_id_++);
+    }));
+  }
+  return OkStatus();
 }
 
 void PosixGrpcServer::OnUnix(Accepted accepted) {
@@ -189,9 +234,30 @@ void PosixGrpcServer::WarnAtTimes(const std::string& sentence, const Status& err
   options_.log->Warn(sentence, {{"listener", options_.name}, {"error", error}});
 }
 
-int PosixGrpcServer::TcpPort(size_t) const { return 0; }
+// On a loop of the TLS side: what follows belongs to ours.
+void PosixGrpcServer::OnTlsOpened(Fd plain, std::shared_ptr<const Peer> peer) {
+  auto handed = std::make_shared<Fd>(std::move(plain));
+  loop_->Post([this, handed, peer = std::move(peer)] {
+    if (closing_) return;
+    int fd = handed->Release();
+    tls_descriptors_[peer->connection_id] = fd;
+    table_.Put(fd, peer);
+    grpc::AddInsecureChannelFromFd(server_.get(), fd);
+  });
+}
 
-void PosixGrpcServer::CloseConnections(const std::function<bool(const Peer&)>&) {}
+void PosixGrpcServer::OnTlsEnded(uint64_t connection_id) {
+  loop_->Post([this, connection_id] {
+    auto found = tls_descriptors_.find(connection_id);
+    if (found == tls_descriptors_.end()) return;
+    table_.Remove(found->second, connection_id);
+    tls_descriptors_.erase(found);
+  });
+}
+
+void PosixGrpcServer::CloseConnections(const std::function<bool(const Peer&)>& keep) {
+  if (tls_ != nullptr) tls_->CloseUnless(keep);
+}
 
 void PosixGrpcServer::Shutdown(MonoTime deadline) {
   {
@@ -205,10 +271,11 @@ void PosixGrpcServer::Shutdown(MonoTime deadline) {
     });
   }
   unix_listeners_.clear();
+  tcp_listeners_.clear();
   if (server_ == nullptr) return;
   Duration left = std::max(deadline - options_.clock->Monotonic(), Duration::zero());
-  server_->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                                 gpr_time_from_nanos(left.count(), GPR_TIMESPAN)));
+  server_->Shutdown(
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(left.count(), GPR_TIMESPAN)));
 }
 
 }  // namespace

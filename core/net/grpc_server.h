@@ -32,10 +32,10 @@ namespace writ {
 struct Peer {
   enum class Kind { kUnix, kTls };
   Kind kind;
-  uint64_t connection_id;                 // unique in this process
-  std::shared_ptr<const Caller> caller;   // kUnix
-  std::vector<Certificate> chain;         // kTls: as sent, verified at the handshake; may be empty
-  std::string address;                    // kTls: remote IP, no port: the rate limit's key
+  uint64_t connection_id;                // unique in this process
+  std::shared_ptr<const Caller> caller;  // kUnix
+  std::vector<Certificate> chain;        // kTls: as sent, verified at the handshake; may be empty
+  std::string address;                   // kTls: remote IP, no port: the rate limit's key
 };
 
 struct TcpListenerOptions {
@@ -44,9 +44,9 @@ struct TcpListenerOptions {
 };
 
 struct GrpcServerOptions {
-  std::string name;  // for logs: "workload", "admin", "tcp"
+  std::string name;                      // for logs: "workload", "admin", "tcp"
   std::vector<grpc::Service*> services;  // borrowed
-  bool reflection = false;  // grpc.reflection.v1alpha, of all services of this server
+  bool reflection = false;               // grpc.reflection.v1alpha, of all services of this server
   std::vector<UnixListenerOptions> unix_listeners;
   std::vector<TcpListenerOptions> tcp_listeners;
   Duration handshake_deadline = std::chrono::seconds(10);
@@ -55,9 +55,9 @@ struct GrpcServerOptions {
   size_t message_bytes_max = 4 << 20;
   size_t connections_max = 20000;
   PeerPidfd peer_pidfd = KernelPeerPidfd();
-  Clock* clock;   // borrowed
-  Random* random; // borrowed
-  Log* log;       // borrowed
+  Clock* clock;    // borrowed
+  Random* random;  // borrowed
+  Log* log;        // borrowed
 };
 
 class GrpcServer {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/thread.h"
+#include "core/net/grpc_channel.h"
 #include "core/net/test_endpoint.h"
 #include "test/fake/fake_clock.h"
 #include "test/support/paths.h"
@@ -48,7 +49,7 @@ class GrpcServerTest : public ::testing::Test {
   std::string path_ = dir_ / "api.sock";
   FakeClock clock_;
   SeededRandom random_{1};
-  RecordingLog log_;
+  FakeLog log_;
   EchoService echo_;
   std::unique_ptr<GrpcServer> server_;
 };
@@ -136,7 +137,7 @@ TEST_F(GrpcServerTest, ConnectionsAboveTheLimitAreRefusedAndLoggedOnce) {
   Fd first = ConnectUnix(path_);
   Fd second = ConnectUnix(path_);
   for (int i = 0; i < 5; ++i) AwaitClosed(ConnectUnix(path_).get());
-  EXPECT_EQ(log_.Count("limit of open connections"), 1u);
+  EXPECT_EQ(log_.Count("limit of open connections"), 1);
   first.Reset();
   second.Reset();
   AwaitNoConnection(*server_);
@@ -168,7 +169,7 @@ TEST_F(GrpcServerTest, GoesOnAfterDescriptorsRanOut) {
   for (const Fd& client : clients) {
     ASSERT_EQ(connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   }
-  log_.AwaitLine("refused");  // for want of a descriptor for it, or for its pidfd
+  AwaitLine(log_, "refused");  // for want of a descriptor for it, or for its pidfd
   filler.clear();
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
   clients.clear();
@@ -193,7 +194,7 @@ TEST_F(GrpcServerTest, ShutdownEndsTheServiceAndRemovesTheSocket) {
   ASSERT_TRUE(Echo(channel).ok());
   server_->Shutdown(clock_.Monotonic());
   EXPECT_EQ(Echo(channel).error_code(), grpc::StatusCode::UNAVAILABLE);
-  struct stat found{};
+  struct stat found {};
   EXPECT_NE(stat(path_.c_str(), &found), 0);
 }
 

@@ -34,8 +34,8 @@ class HealthTest : public testing::Test {
                                      .log = &log_});
     CHECK(server.ok());
     server_ = std::move(server).value();
-    stub_ = Health::NewStub(grpc::CreateChannel("unix:" + (dir_ / "health.sock"),
-                                                grpc::InsecureChannelCredentials()));
+    stub_ = Health::NewStub(
+        grpc::CreateChannel("unix:" + (dir_ / "health.sock"), grpc::InsecureChannelCredentials()));
   }
   ~HealthTest() override {
     health_->EndWatches();

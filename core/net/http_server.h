@@ -16,8 +16,8 @@ namespace writ {
 struct HttpServerOptions {
   std::string address;  // "127.0.0.1:8082"; port 0 picks one
   std::function<Status()> live;
-  std::function<Status()> ready;          // a failure's message is the 503's body
-  std::function<std::string()> metrics;   // text exposition format 0.0.4
+  std::function<Status()> ready;         // a failure's message is the 503's body
+  std::function<std::string()> metrics;  // text exposition format 0.0.4
   Log* log;
 };
 
@@ -28,9 +28,8 @@ class HttpServer {
   virtual int Port() const = 0;
 };
 
-// GET over https (or http for loopback tests), for the bundle URL: at most `bytes_max`, 10 s, no
-// redirects. `ca_pem`: empty for the system's roots. `certificate_sha256`... the caller checks
-// digests of the body.
+// GET over https, or over http from this machine itself, for the bundle URL: at most `bytes_max`,
+// 10 s, no redirects. `ca_pem`: the roots to trust, empty for the system's.
 Result<std::string> HttpGet(const std::string& url, const std::string& ca_pem, size_t bytes_max);
 
 }  // namespace writ

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,6 +22,10 @@ namespace writ {
 namespace {
 
 constexpr int kBacklog = 1024;
+constexpr int kKeepaliveIdleSeconds = 30;
+constexpr int kKeepaliveIntervalSeconds = 10;
+constexpr int kKeepaliveProbes = 3;
+constexpr int kUnackedMillisMax = 30'000;
 constexpr mode_t kParentMode = 0755;
 constexpr mode_t kStagingMode = 0700;
 constexpr size_t kGroupBufferMax = 1 << 20;
@@ -57,7 +62,7 @@ Result<gid_t> FindGroup(const std::string& name) {
 
 // The directory of the socket, made when it is missing. Its parents are for everybody to pass.
 Status MakeSocketDirectory(const std::string& directory, mode_t mode, gid_t group) {
-  struct stat found{};
+  struct stat found {};
   if (stat(directory.c_str(), &found) == 0) {
     if (S_ISDIR(found.st_mode)) return OkStatus();
     return FailedPrecondition(directory + " is not a directory");
@@ -117,7 +122,7 @@ sockaddr_un UnixAddress(const std::string& path) {
 }
 
 Status RefuseWhatIsNoSocket(const std::string& path) {
-  struct stat found{};
+  struct stat found {};
   if (lstat(path.c_str(), &found) != 0) {
     return errno == ENOENT ? OkStatus() : Failed("look at", path);
   }
@@ -132,7 +137,7 @@ UnixListener::UnixListener(Fd fd, std::string path, dev_t device, ino_t inode)
 
 UnixListener::~UnixListener() {
   if (!fd_.valid()) return;
-  struct stat found{};
+  struct stat found {};
   if (lstat(path_.c_str(), &found) != 0) return;
   if (found.st_dev == device_ && found.st_ino == inode_) unlink(path_.c_str());
 }
@@ -168,7 +173,7 @@ Result<UnixListener> UnixListener::Bind(const UnixListenerOptions& options) {
   }
   if (chmod(staged.c_str(), options.mode) != 0) return Failed("set the mode of", path);
   if (listen(fd.get(), kBacklog) != 0) return Failed("listen on", path);
-  struct stat made{};
+  struct stat made {};
   if (lstat(staged.c_str(), &made) != 0) return Failed("look at", staged);
   if (rename(staged.c_str(), path.c_str()) != 0) return Failed("put in place", path);
   return UnixListener(std::move(fd), path, made.st_dev, made.st_ino);
@@ -223,6 +228,19 @@ Result<Fd> ListenTcp(const std::string& address) {
   if (bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0) return Failed("bind", address);
   if (listen(fd.get(), kBacklog) != 0) return Failed("listen on", address);
   return fd;
+}
+
+void TuneTcp(int socket_fd) {
+  auto set = [socket_fd](int level, int option, int value) {
+    // Advisory: a connection that lacks one of these still works.
+    (void)setsockopt(socket_fd, level, option, &value, sizeof value);
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
+  set(IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, kUnackedMillisMax);
 }
 
 int PortOf(int socket_fd) {

@@ -51,6 +51,9 @@ Result<HostPort> ParseHostPort(const std::string& address);
 
 // A bound and listening TCP socket at an IP address and port (0 picks one).
 Result<Fd> ListenTcp(const std::string& address);
+// For a connection in either direction: no delay of small writes, and a peer that has silently gone
+// is noticed.
+void TuneTcp(int socket_fd);
 // The port that a bound socket has.
 int PortOf(int socket_fd);
 

@@ -17,12 +17,12 @@ namespace writ {
 namespace {
 
 unsigned ModeOf(const std::string& path) {
-  struct stat found{};
+  struct stat found {};
   return stat(path.c_str(), &found) == 0 ? found.st_mode & 07777 : 0;
 }
 
 bool Exists(const std::string& path) {
-  struct stat found{};
+  struct stat found {};
   return lstat(path.c_str(), &found) == 0;
 }
 
@@ -61,8 +61,8 @@ TEST(UnixListenerTest, GroupIsTakenByName) {
   TempDir dir;
   auto listener = UnixListener::Bind({.path = dir / "made/api.sock", .group = "daemon"});
   ASSERT_TRUE(listener.ok()) << listener.status().ToString();
-  struct stat socket{};
-  struct stat directory{};
+  struct stat socket {};
+  struct stat directory {};
   ASSERT_EQ(stat((dir / "made/api.sock").c_str(), &socket), 0);
   ASSERT_EQ(stat((dir / "made").c_str(), &directory), 0);
   EXPECT_EQ(socket.st_gid, 1u);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For this folder's tests: a service that says who calls, a log that remembers, raw clients.
+// For this folder's tests: a service that says who calls, raw clients, waits.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -15,48 +15,17 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "core/base/file.h"
-#include "core/base/log.h"
-#include "core/base/mutex.h"
-#include "core/net/grpc_channel.h"
 #include "core/net/grpc_server.h"
 #include "spire/api/server/agent/v1/agent.grpc.pb.h"
+#include "test/fake/fake_log.h"
 
 namespace writ {
 
-class RecordingLog final : public Log {
- public:
-  void Write(LogLevel, std::string_view sentence, const Fields& fields) override {
-    MutexLock lock(mu_);
-    std::string line(sentence);
-    for (const LogField& field : fields) line += " " + field.key + "=" + field.value;
-    lines_.push_back(line);
-    changed_.NotifyAll();
-  }
-  bool Enabled(LogLevel) const override { return true; }
-
-  size_t Count(std::string_view part) const {
-    MutexLock lock(mu_);
-    return CountLocked(part);
-  }
-  void AwaitLine(std::string_view part) {
-    MutexLock lock(mu_);
-    while (CountLocked(part) == 0) changed_.Wait(mu_);
-  }
-
- private:
-  size_t CountLocked(std::string_view part) const REQUIRES(mu_) {
-    size_t count = 0;
-    for (const std::string& line : lines_) count += line.find(part) != std::string::npos;
-    return count;
-  }
-
-  mutable Mutex mu_;
-  CondVar changed_;
-  std::vector<std::string> lines_ GUARDED_BY(mu_);
-};
+inline void AwaitLine(const FakeLog& log, std::string_view words) {
+  while (log.Count(words) == 0) poll(nullptr, 0, 1);
+}
 
 // A call that is answered by nothing but its cancellation.
 class HangingCall final : public grpc::ServerUnaryReactor {

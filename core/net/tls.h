@@ -23,6 +23,8 @@
 
 namespace writ {
 
+class TlsSession;  // tls_session.h, inside core/net
+
 // What one side presents: chain leaf first, and the Signer of the leaf's key.
 struct TlsIdentity {
   std::vector<Certificate> chain;
@@ -40,6 +42,8 @@ class TlsServerConfig {
   static Result<std::shared_ptr<TlsServerConfig>> Make(TlsIdentity identity, VerifyPeer verify);
   virtual ~TlsServerConfig() = default;
   virtual Status SetIdentity(TlsIdentity identity) = 0;
+  // A server's half of a connection on `socket_fd` (borrowed), with the identity of now.
+  virtual Result<std::unique_ptr<TlsSession>> NewSession(int socket_fd) = 0;
 };
 
 struct TlsClientOptions {

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/net/http_server.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <string>
+#include <string_view>
+
+#include "core/base/file.h"
+#include "core/base/thread.h"
+#include "core/net/listener.h"
+#include "test/fake/fake_log.h"
+
+namespace writ {
+namespace {
+
+constexpr size_t kBytesMax = 1 << 20;
+
+class HttpServerTest : public ::testing::Test {
+ protected:
+  HttpServerTest()
+      : server_(HttpServer::Start({.address = "127.0.0.1:0",
+                                   .live = [] { return OkStatus(); },
+                                   .ready = [this] { return Ready(); },
+                                   .metrics = [] { return std::string("writ_up 1\n"); },
+                                   .log = &log_})) {}
+  Status Ready() const { return ready_ ? OkStatus() : Unavailable("the CA is not loaded"); }
+  std::string Url(const std::string& path) const {
+    return "http://127.0.0.1:" + std::to_string((*server_)->Port()) + path;
+  }
+
+  FakeLog log_;
+  std::atomic<bool> ready_ = true;
+  Result<std::unique_ptr<HttpServer>> server_;
+};
+
+// A server that says `answer` to one client, whatever it asks.
+class OneAnswer {
+ public:
+  explicit OneAnswer(std::string answer) : listener_(*ListenTcp("127.0.0.1:0")) {
+    thread_ = Thread("answer", [this, answer = std::move(answer)](std::stop_token) {
+      pollfd entry{.fd = listener_.get(), .events = POLLIN, .revents = 0};
+      poll(&entry, 1, -1);
+      Fd client(accept(listener_.get(), nullptr, nullptr));
+      char request[1024];
+      (void)recv(client.get(), request, sizeof request, 0);
+      std::string_view left = answer;
+      while (!left.empty()) {
+        ssize_t sent = send(client.get(), left.data(), left.size(), MSG_NOSIGNAL);
+        if (sent < 0) break;
+        left.remove_prefix(static_cast<size_t>(sent));
+      }
+    });
+  }
+  std::string Url() const { return "http://127.0.0.1:" + std::to_string(PortOf(listener_.get())); }
+
+ private:
+  Fd listener_;
+  Thread thread_;
+};
+
+TEST_F(HttpServerTest, ProbesAnswerWithTheStateAndItsReason) {
+  ASSERT_TRUE(server_.ok()) << server_.status().ToString();
+  EXPECT_EQ(*HttpGet(Url("/live"), "", kBytesMax), "ok\n");
+  EXPECT_EQ(*HttpGet(Url("/ready"), "", kBytesMax), "ok\n");
+  ready_ = false;
+  Result<std::string> unready = HttpGet(Url("/ready"), "", kBytesMax);
+  EXPECT_EQ(unready.code(), Code::kUnavailable);
+  EXPECT_NE(unready.status().message().find("503"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, MetricsAreServed) {
+  EXPECT_EQ(*HttpGet(Url("/metrics"), "", kBytesMax), "writ_up 1\n");
+}
+
+TEST_F(HttpServerTest, OtherPathsAreNotFound) {
+  EXPECT_NE(HttpGet(Url("/"), "", kBytesMax).status().message().find("404"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, ASecondServerOnThePortIsRefused) {
+  auto second = HttpServer::Start(
+      {.address = "127.0.0.1:" + std::to_string((*server_)->Port()), .log = &log_});
+  EXPECT_EQ(second.code(), Code::kFailedPrecondition);
+}
+
+TEST_F(HttpServerTest, AMalformedAddressIsRefused) {
+  EXPECT_EQ(HttpServer::Start({.address = "nowhere", .log = &log_}).code(), Code::kInvalidArgument);
+}
+
+TEST(HttpGetTest, RefusesWhatIsNoSafeUrl) {
+  for (const char* url : {"", "example.org", "ftp://example.org/", "http://example.org/bundle",
+                          "http://localhost.example.org/", "https://", "https://user@example.org/",
+                          "https://example.org/a b", "https://example.org/\r\nX: y"}) {
+    EXPECT_EQ(HttpGet(url, "", kBytesMax).code(), Code::kInvalidArgument) << url;
+  }
+}
+
+TEST(HttpGetTest, RefusesAnAnswerAboveTheLimit) {
+  OneAnswer server("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + std::string(100000, 'x'));
+  EXPECT_EQ(HttpGet(server.Url(), "", 1000).code(), Code::kResourceExhausted);
+}
+
+TEST(HttpGetTest, FollowsNoRedirect) {
+  OneAnswer server(
+      "HTTP/1.1 302 Found\r\nLocation: https://example.org/\r\n"
+      "Content-Length: 0\r\n\r\n");
+  Result<std::string> answer = HttpGet(server.Url(), "", kBytesMax);
+  EXPECT_EQ(answer.code(), Code::kUnavailable);
+  EXPECT_NE(answer.status().message().find("302"), std::string::npos);
+}
+
+TEST(HttpGetTest, AServerThatIsAwayIsUnavailable) {
+  Fd listener = *ListenTcp("127.0.0.1:0");
+  std::string url = "http://127.0.0.1:" + std::to_string(PortOf(listener.get()));
+  listener.Reset();
+  EXPECT_EQ(HttpGet(url, "", kBytesMax).code(), Code::kUnavailable);
+}
+
+TEST(HttpGetTest, ACaFileWithoutCertificatesIsRefused) {
+  EXPECT_EQ(HttpGet("https://127.0.0.1:1/", "not PEM", kBytesMax).code(), Code::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace writ

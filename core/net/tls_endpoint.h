@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// TlsEndpoint: the TLS side of a server: accepted TCP connections go in, sockets for gRPC with the
+// Peer behind them come out.
+//
+// Threads: Accept and CloseUnless from any thread; the callbacks run on its own loops.
+// Lifetime: Stop() before what the callbacks use goes.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/status.h"
+#include "core/net/acceptor.h"
+#include "core/net/grpc_server.h"
+#include "core/net/log_limit.h"
+#include "core/net/tls_pump.h"
+
+namespace writ {
+
+struct TlsEndpointOptions {
+  std::string name;
+  Duration handshake_deadline;
+  std::function<void(Fd plain, std::shared_ptr<const Peer>)> opened;
+  std::function<void(uint64_t connection_id)> ended;  // for each `opened`, after it
+  Clock* clock;                                       // borrowed
+  Log* log;                                           // borrowed
+};
+
+class TlsEndpoint {
+ public:
+  static Result<std::unique_ptr<TlsEndpoint>> Start(TlsEndpointOptions options);
+
+  void Accept(Accepted accepted, TlsServerConfig& config, uint64_t connection_id);
+  // Judges every connection whose peer's chain is verified, those in their handshake too.
+  void CloseUnless(const std::function<bool(const Peer&)>& keep);
+  void Stop();
+
+ private:
+  struct Lane {
+    std::unique_ptr<TlsPump> pump;
+    std::unique_ptr<EventLoop> loop;  // ends before the pump goes
+  };
+
+  explicit TlsEndpoint(TlsEndpointOptions options);
+  TlsConnectionOptions Connection(const Accepted& accepted, uint64_t id);
+  void LogEnd(const std::string& address, const Status& why, bool was_open);
+
+  const TlsEndpointOptions options_;
+  LogLimit refusals_;
+  std::vector<Lane> lanes_;  // constant after Start(); a connection stays in its lane
+};
+
+}  // namespace writ
