@@ -46,8 +46,7 @@ Result<SpiffeId> AgentIdOf(const CertificateChain& chain, const TrustDomain& td)
 }  // namespace
 
 AgentSelf::AgentSelf(AgentSelfOptions options)
-    : options_(std::move(options)),
-      trust_(options_.trust_domain, options_.clock, options_.log) {}
+    : options_(std::move(options)), trust_(options_.trust_domain, options_.clock, options_.log) {}
 
 bool AgentSelf::Valid(const Identity& identity) const {
   return options_.clock->Now() < identity.leaf().not_after();
@@ -187,9 +186,8 @@ Outcome AgentSelf::Attest(ServerApi& server) {
                                         options_.clock->Now())
                           : id.status();
   if (!issued.ok()) return Retry(Internal(issued.message()).Annotate("attestation's result"));
-  Status saved = Save(Identity{key->name, key->signer, std::move(agent->chain),
-                               agent->reattestable},
-                      server);
+  Status saved =
+      Save(Identity{key->name, key->signer, std::move(agent->chain), agent->reattestable}, server);
   if (saved.ok()) options_.log->Info("The agent is attested", {{"spiffe_id", id->text()}});
   return Retry(saved);
 }

@@ -21,9 +21,7 @@ namespace writ {
 class Fuse {
  public:
   explicit Fuse(int limit) : limit_(limit) {}
-  Status Burn() {
-    return ++deeds_ > limit_ ? Internal("the process is dead") : OkStatus();
-  }
+  Status Burn() { return ++deeds_ > limit_ ? Internal("the process is dead") : OkStatus(); }
   bool blown() const { return deeds_ > limit_; }
   void Repair() { limit_ = kNever; }
 

@@ -87,8 +87,8 @@ class MemoryCache final : public Cache, public std::enable_shared_from_this<Memo
   std::shared_ptr<const Bundle> CurrentBundle() const override EXCLUDES(mu_);
   std::optional<HeldJwt> FindJwt(const Entry& entry,
                                  const std::vector<std::string>& audience) override EXCLUDES(mu_);
-  void PutJwt(const Entry& entry, const std::vector<std::string>& audience,
-              HeldJwt jwt) override EXCLUDES(mu_);
+  void PutJwt(const Entry& entry, const std::vector<std::string>& audience, HeldJwt jwt) override
+      EXCLUDES(mu_);
 
   void Unsubscribe(const Selectors& selectors, const std::shared_ptr<Slot>& slot) EXCLUDES(mu_);
 
@@ -255,13 +255,11 @@ std::shared_ptr<const WorkloadUpdate> MemoryCache::Compute(const SelectorIds& se
   if (!synced_) return update;
   update->bundle = bundle_;
   std::vector<const HeldEntry*> matches = index_.Match(selectors);
-  std::erase_if(matches, [](const HeldEntry* held) {
-    return held->expired || held->entry->store_svid;
-  });
+  std::erase_if(matches,
+                [](const HeldEntry* held) { return held->expired || held->entry->store_svid; });
   KeepHintsUnique(matches);
-  std::sort(matches.begin(), matches.end(), [](const HeldEntry* a, const HeldEntry* b) {
-    return a->entry->id < b->entry->id;
-  });
+  std::sort(matches.begin(), matches.end(),
+            [](const HeldEntry* a, const HeldEntry* b) { return a->entry->id < b->entry->id; });
   update->state = matches.empty() ? State::kNoIdentity : State::kReady;
   for (const HeldEntry* held : matches) {
     if (!held->x509) update->state = State::kPending;

@@ -35,8 +35,8 @@ namespace writ {
 
 // An X.509-SVID that is held for an entry. Immutable, shared by all who are served with it.
 struct HeldX509 {
-  std::string chain_der;         // leaf and intermediates, concatenated
-  Secret key_pkcs8;              // what the Workload API hands out
+  std::string chain_der;  // leaf and intermediates, concatenated
+  Secret key_pkcs8;       // what the Workload API hands out
   Time not_before;
   Time not_after;
   std::string authority_key_id;  // raw: to find those of a tainted authority

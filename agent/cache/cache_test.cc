@@ -408,8 +408,7 @@ TEST_P(CacheProperty, AnswersAsTheDefinitionSays) {
       auto added = std::make_unique<Subscriber>();
       added->selectors = pick_selectors(5);
       Subscriber* raw = added.get();
-      added->subscription =
-          cache->Subscribe(added->selectors, [raw] { raw->notified = true; });
+      added->subscription = cache->Subscribe(added->selectors, [raw] { raw->notified = true; });
       subscribers.push_back(std::move(added));
     }
     for (auto& subscriber : subscribers) {

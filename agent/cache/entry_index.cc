@@ -54,10 +54,10 @@ void EntryIndex::Release(const SelectorIds& ids) {
 void EntryIndex::Add(HeldEntry* held) {
   held->selectors = Intern(held->entry->selectors);
   if (held->selectors.empty()) return;
-  held->key = *std::min_element(
-      held->selectors.begin(), held->selectors.end(), [this](uint32_t a, uint32_t b) {
-        return places_[a].entries.size() < places_[b].entries.size();
-      });
+  held->key = *std::min_element(held->selectors.begin(), held->selectors.end(),
+                                [this](uint32_t a, uint32_t b) {
+                                  return places_[a].entries.size() < places_[b].entries.size();
+                                });
   places_[held->key].entries.push_back(held);
 }
 
@@ -101,10 +101,10 @@ std::vector<const HeldEntry*> EntryIndex::Match(const SelectorIds& selectors) co
 
 void EntryIndex::CollectGroups(const HeldEntry& held, std::set<Group*>& groups) const {
   if (held.selectors.empty()) return;
-  uint32_t rarest = *std::min_element(
-      held.selectors.begin(), held.selectors.end(), [this](uint32_t a, uint32_t b) {
-        return places_[a].groups.size() < places_[b].groups.size();
-      });
+  uint32_t rarest = *std::min_element(held.selectors.begin(), held.selectors.end(),
+                                      [this](uint32_t a, uint32_t b) {
+                                        return places_[a].groups.size() < places_[b].groups.size();
+                                      });
   for (Group* group : places_[rarest].groups) {
     if (IsSubset(held.selectors, group->selectors)) groups.insert(group);
   }

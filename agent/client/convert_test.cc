@@ -125,13 +125,12 @@ TEST_F(ConvertTest, HoldsAnIssuedChainToWhatWasAskedFor) {
   EXPECT_TRUE(CheckIssued(chain, server_id, key, bundle, now).ok());
   EXPECT_TRUE(CheckIssued(chain, server_id, key, bundle, now - std::chrono::hours(1)).ok());
   EXPECT_FALSE(CheckIssued({}, server_id, key, bundle, now).ok());
-  EXPECT_FALSE(CheckIssued(chain, server_id, bundle.x509[0].certificate.public_key(), bundle, now)
-                   .ok());
+  EXPECT_FALSE(
+      CheckIssued(chain, server_id, bundle.x509[0].certificate.public_key(), bundle, now).ok());
   EXPECT_FALSE(
       CheckIssued(chain, *SpiffeId::Parse("spiffe://example.org/w"), key, bundle, now).ok());
   EXPECT_FALSE(CheckIssued(chain, server_id, key, authority_, now).ok());
-  EXPECT_FALSE(
-      CheckIssued(chain, server_id, key, bundle, now + std::chrono::hours(24 * 365)).ok());
+  EXPECT_FALSE(CheckIssued(chain, server_id, key, bundle, now + std::chrono::hours(24 * 365)).ok());
 }
 
 }  // namespace

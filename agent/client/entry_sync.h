@@ -17,9 +17,9 @@ namespace writ {
 
 inline constexpr size_t kEntriesMax = 2'000'000;  // that one agent may be authorized for
 
-using EntryStream = grpc::ClientReaderWriterInterface<
-    spire::api::server::entry::v1::SyncAuthorizedEntriesRequest,
-    spire::api::server::entry::v1::SyncAuthorizedEntriesResponse>;
+using EntryStream =
+    grpc::ClientReaderWriterInterface<spire::api::server::entry::v1::SyncAuthorizedEntriesRequest,
+                                      spire::api::server::entry::v1::SyncAuthorizedEntriesResponse>;
 
 // A failure of the stream itself is Unavailable here; Finish() knows better.
 Result<EntryChanges> SyncEntryStream(EntryStream& stream, const EntryVersions& held,

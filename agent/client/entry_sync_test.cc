@@ -80,8 +80,8 @@ TEST_F(EntrySyncTest, TakesFewEntriesWholeAndOnlyWhatChanged) {
   AddEntry(answer, "updated", 4);
   AddEntry(answer, "recreated", 0, 9);
   stream_.answers = {answer};
-  Result<EntryChanges> changes = Run(
-      {{"same", {3, 1}}, {"updated", {3, 1}}, {"recreated", {0, 1}}, {"gone", {0, 1}}});
+  Result<EntryChanges> changes =
+      Run({{"same", {3, 1}}, {"updated", {3, 1}}, {"recreated", {0, 1}}, {"gone", {0, 1}}});
   ASSERT_TRUE(changes.ok()) << changes.status().ToString();
   EXPECT_EQ(Ids(changes->put), (Names{"new", "updated", "recreated"}));
   EXPECT_EQ(changes->removed, Names{"gone"});

@@ -88,11 +88,12 @@ TEST_F(GrpcCallsTest, OtherFailuresAreNotRepeated) {
   EXPECT_EQ(channel_->gets, 1);
   EXPECT_EQ(channel_->drops, 0);
   int calls = 0;
-  EXPECT_EQ(calls_.RunOnce(clock_.Monotonic() + seconds(1),
-                           [&](const auto&, grpc::ClientContext&) {
-                             ++calls;
-                             return Unavailable("lost");
-                           })
+  EXPECT_EQ(calls_
+                .RunOnce(clock_.Monotonic() + seconds(1),
+                         [&](const auto&, grpc::ClientContext&) {
+                           ++calls;
+                           return Unavailable("lost");
+                         })
                 .code(),
             Code::kUnavailable);
   EXPECT_EQ(calls, 1);

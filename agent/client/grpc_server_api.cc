@@ -28,8 +28,7 @@ constexpr Duration kAttestTimeout = std::chrono::minutes(1);
 constexpr size_t kAgentVersionBytesMax = 255;
 
 std::unique_ptr<GrpcCalls> Connect(const ServerApiOptions& options, bool anonymous) {
-  TlsClientOptions tls{
-      .address = options.address, .verify = options.verify, .stop = options.stop};
+  TlsClientOptions tls{.address = options.address, .verify = options.verify, .stop = options.stop};
   tls.identity = anonymous ? [] { return std::optional<TlsIdentity>(); } : options.identity;
   return std::make_unique<GrpcCalls>(TlsChannel::Make(std::move(tls), options.clock, options.log),
                                      options.clock, options.stop);
@@ -156,8 +155,7 @@ Result<CertificateChain> GrpcServerApi::Renew(const std::string& csr_der) {
   agentv1::RenewAgentRequest request;
   request.mutable_params()->set_csr(csr_der);
   agentv1::RenewAgentResponse answer;
-  TRY(agent_->Run([&](const std::shared_ptr<grpc::Channel>& channel,
-                      grpc::ClientContext& context) {
+  TRY(agent_->Run([&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
     return FromServer(agentv1::Agent::NewStub(channel)->RenewAgent(&context, request, &answer));
   }),
       "renew the agent's SVID");
@@ -181,9 +179,8 @@ Result<EntryChanges> GrpcServerApi::SyncEntries(const EntryVersions& held) {
   EntryChanges changes;
   auto call = [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
     auto stream = entryv1::Entry::NewStub(channel)->SyncAuthorizedEntries(&context);
-    Result<EntryChanges> result =
-        Conclude(SyncEntryStream(*stream, held, options_.trust_domain, *options_.log), *stream,
-                 context);
+    Result<EntryChanges> result = Conclude(
+        SyncEntryStream(*stream, held, options_.trust_domain, *options_.log), *stream, context);
     if (result.ok()) changes = std::move(result).value();
     return result.status();
   };
@@ -201,8 +198,7 @@ Result<std::vector<Result<CertificateChain>>> GrpcServerApi::NewX509Svids(
     params->set_csr(request.csr_der);
   }
   svidv1::BatchNewX509SVIDResponse answer;
-  TRY(agent_->Run([&](const std::shared_ptr<grpc::Channel>& channel,
-                      grpc::ClientContext& context) {
+  TRY(agent_->Run([&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
     return FromServer(svidv1::SVID::NewStub(channel)->BatchNewX509SVID(&context, batch, &answer));
   }),
       "fetch X.509-SVIDs");

@@ -85,8 +85,7 @@ class ServerApi {
   // One result for each request, in order; at most kX509BatchMax.
   virtual Result<std::vector<Result<CertificateChain>>> NewX509Svids(
       const std::vector<X509Request>& requests) = 0;
-  virtual Result<IssuedJwt> NewJwtSvid(const Entry& entry,
-                                       const std::vector<std::string>& audience,
+  virtual Result<IssuedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
                                        MonoTime deadline) = 0;
   // The identity or the bundle has changed: the next call makes a new connection.
   virtual void Reconnect() = 0;

@@ -83,14 +83,13 @@ TEST_F(AgentStateTest, WhatIsNoAgentSvidOfTheTrustDomainCountsAsAbsent) {
     ASSERT_TRUE(state_->StoreSvid({"agent-svid-1", {leaf}, false}).ok());
     EXPECT_FALSE(state_->LoadSvid().has_value());
   }
-  for (const char* text :
-       {"[]", "{}", R"({"format":2})", R"({"format":"1"})",
-        R"({"format":1,"key":"","reattestable":true,"chain":["AA=="]})",
-        R"({"format":1,"key":"k","reattestable":1,"chain":["AA=="]})",
-        R"({"format":1,"key":"k","reattestable":true,"chain":[]})",
-        R"({"format":1,"key":"k","reattestable":true,"chain":[7]})",
-        R"({"format":1,"key":"k","reattestable":true,"chain":["!"]})",
-        R"({"format":1,"key":"k","reattestable":true,"chain":["AA=="]})"}) {
+  for (const char* text : {"[]", "{}", R"({"format":2})", R"({"format":"1"})",
+                           R"({"format":1,"key":"","reattestable":true,"chain":["AA=="]})",
+                           R"({"format":1,"key":"k","reattestable":1,"chain":["AA=="]})",
+                           R"({"format":1,"key":"k","reattestable":true,"chain":[]})",
+                           R"({"format":1,"key":"k","reattestable":true,"chain":[7]})",
+                           R"({"format":1,"key":"k","reattestable":true,"chain":["!"]})",
+                           R"({"format":1,"key":"k","reattestable":true,"chain":["AA=="]})"}) {
     ASSERT_TRUE(WriteFileAtomic(SvidPath(), text, 0600).ok());
     EXPECT_FALSE(state_->LoadSvid().has_value()) << text;
   }

@@ -32,7 +32,7 @@ struct AgentLoopOptions {
   BootstrapOptions bootstrap;
   // Whether to read the source again when the kept bundle no longer verifies the server.
   bool rebootstrap = true;
-  std::string data_dir;     // exists; holds the state file and the last bundle
+  std::string data_dir;  // exists; holds the state file and the last bundle
   std::string agent_version;
   Duration sync_interval = std::chrono::seconds(5);
   KeyType svid_key_type = KeyType::kEcP256;  // of workloads' SVIDs

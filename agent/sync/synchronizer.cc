@@ -149,10 +149,9 @@ std::shared_ptr<const HeldX509> Synchronizer::Accept(Order& order,
   if (!status.ok()) {
     LogLevel level = tracked.refused ? LogLevel::kDebug : LogLevel::kWarn;
     if (options_.log->Enabled(level)) {
-      options_.log->Write(level, "No X.509-SVID for an entry",
-                          {{"entry_id", id},
-                           {"spiffe_id", tracked.spiffe_id.text()},
-                           {"error", status}});
+      options_.log->Write(
+          level, "No X.509-SVID for an entry",
+          {{"entry_id", id}, {"spiffe_id", tracked.spiffe_id.text()}, {"error", status}});
     }
     tracked.refused = true;
     return nullptr;
@@ -166,8 +165,8 @@ std::shared_ptr<const HeldX509> Synchronizer::Accept(Order& order,
   tracked.refused = false;
   tracked.not_after = held->not_after;
   tracked.authority_key_id = held->authority_key_id;
-  tracked.renew_at = RenewTime(held->not_before, held->not_after, options_.clock->Now(),
-                               *options_.random);
+  tracked.renew_at =
+      RenewTime(held->not_before, held->not_after, options_.clock->Now(), *options_.random);
   return held;
 }
 

@@ -71,7 +71,7 @@ class Synchronizer {
   std::shared_ptr<const HeldX509> Accept(Order& order, const Result<CertificateChain>& result,
                                          const Bundle& bundle);
 
-  const SynchronizerOptions options_;  // constant after construction
+  const SynchronizerOptions options_;       // constant after construction
   std::map<std::string, Tracked> tracked_;  // by entry ID
   std::set<std::string> tainted_;           // authorities whose SVIDs are marked already
 };

@@ -45,11 +45,11 @@ class FakeServer {
   // Settings, at any time.
   struct Knobs {
     bool away = false;
-    bool reattestable = false;         // agents may attest again; any token works
-    int lose_replies = 0;              // so many calls are done and then answered Unavailable
+    bool reattestable = false;             // agents may attest again; any token works
+    int lose_replies = 0;                  // so many calls are done and then answered Unavailable
     std::map<std::string, Status> refuse;  // by method's name, until taken out
     std::set<std::string> refuse_entries;  // NotFound in batches
-    Duration skew{};                   // of the server's clock
+    Duration skew{};                       // of the server's clock
     Duration x509_ttl = std::chrono::hours(1);
     Duration agent_ttl = std::chrono::hours(1);
     Duration jwt_ttl = std::chrono::minutes(5);
