@@ -2,9 +2,11 @@
 #include "core/net/health.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <atomic>
 
+#include "core/base/thread.h"
 #include "core/net/grpc_server.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "test/fake/fake_clock.h"
@@ -18,6 +20,8 @@ using grpc::health::v1::Health;
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 using grpc::health::v1::HealthListResponse;
+
+constexpr int kLooksUnchanged = 5;
 
 class HealthTest : public testing::Test {
  protected:
@@ -93,10 +97,16 @@ TEST_F(HealthTest, WatchTellsTheStateAndItsChanges) {
   auto watch = stub_->Watch(&context, For(""));
   ASSERT_TRUE(watch->Read(&answer_));
   EXPECT_EQ(answer_.status(), HealthCheckResponse::SERVING);
-  clock_.Advance(2 * kHealthLookEvery);  // nothing changed: nothing is sent
-  ready_ = false;
-  clock_.Advance(2 * kHealthLookEvery);
+  std::atomic<bool> seen = false;
+  Thread mover("clock", [&](std::stop_token) {
+    for (int i = 0; !seen; ++i) {
+      if (i == kLooksUnchanged) ready_ = false;  // before, nothing is sent
+      clock_.Advance(kHealthLookEvery);
+      poll(nullptr, 0, 1);
+    }
+  });
   ASSERT_TRUE(watch->Read(&answer_));
+  seen = true;
   EXPECT_EQ(answer_.status(), HealthCheckResponse::NOT_SERVING);
   health_->EndWatches();
   EXPECT_FALSE(watch->Read(&answer_));
