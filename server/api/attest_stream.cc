@@ -11,6 +11,9 @@
 namespace writ {
 namespace {
 
+// Anybody may begin an attestation: nobody may leave it standing.
+constexpr Duration kAttestationMayTake = std::chrono::minutes(1);
+
 Status CheckParams(const agent_pb::AttestAgentRequest& request) {
   if (!request.has_params()) return InvalidArgument("missing params");
   const agent_pb::AttestAgentRequest::Params& params = request.params();
@@ -25,6 +28,8 @@ Status CheckParams(const agent_pb::AttestAgentRequest& request) {
 class AttestStream final : public AgentApi::Attest {
  public:
   AttestStream(const Attestor* attestor, Issuer* issuer) : attestor_(attestor), issuer_(issuer) {}
+
+  Duration TimeLimit() const override { return kAttestationMayTake; }
 
   Status OnRequest(Call& call, const agent_pb::AttestAgentRequest& request) override {
     if (attestation_ == nullptr) {

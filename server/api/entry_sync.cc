@@ -13,9 +13,14 @@
 namespace writ {
 namespace {
 
+// Enough for a hundred thousand entries over a slow line.
+constexpr Duration kSyncMayTake = std::chrono::minutes(10);
+
 class EntrySync final : public EntryApi::Sync {
  public:
   EntrySync(const Registry* registry, Clock* clock) : registry_(registry), clock_(clock) {}
+
+  Duration TimeLimit() const override { return kSyncMayTake; }
 
   Status OnRequest(Call& call, const entry_pb::SyncAuthorizedEntriesRequest& request) override {
     if (phase_ == Phase::kFirst) return OnFirst(call, request);

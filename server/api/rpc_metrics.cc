@@ -20,18 +20,21 @@ std::map<std::string, std::string> Labels(const MethodRow& row) {
 }  // namespace
 
 RpcMetrics::RpcMetrics(Metrics* metrics) : metrics_(metrics) {
-  for (const MethodRow& row : AllMethods()) {
-    by_method_[&row].latency = metrics_->GetHistogram(
-        "rpc_duration_seconds", "Time from a call's acceptance to its answer.", Bounds(),
-        Labels(row));
-  }
+  for (const MethodRow& row : AllMethods()) by_method_.try_emplace(&row);
 }
 
 void RpcMetrics::Count(const MethodRow& row, Code code, Duration took) {
   auto found = by_method_.find(&row);
   CHECK(found != by_method_.end());
   OfMethod& method = found->second;
-  method.latency->Observe(std::chrono::duration<double>(took).count());
+  Histogram* latency = method.latency.load();
+  if (latency == nullptr) {
+    latency = metrics_->GetHistogram("rpc_duration_seconds",
+                                     "Time from a call's acceptance to its answer.", Bounds(),
+                                     Labels(row));
+    method.latency.store(latency);
+  }
+  latency->Observe(std::chrono::duration<double>(took).count());
   std::atomic<Counter*>& slot = method.outcomes[static_cast<size_t>(code) % kCodes];
   Counter* counter = slot.load();
   if (counter == nullptr) {

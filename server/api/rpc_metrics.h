@@ -23,9 +23,9 @@ class RpcMetrics {
 
  private:
   static constexpr size_t kCodes = 17;  // gRPC's 0 to 16
+  // Made at the first call of its kind, so that /metrics does not list what never happens.
   struct OfMethod {
-    Histogram* latency = nullptr;  // constant after construction
-    // Made at the first outcome of its kind, so that /metrics does not list what never happens.
+    std::atomic<Histogram*> latency = nullptr;
     std::array<std::atomic<Counter*>, kCodes> outcomes{};
   };
 

@@ -9,11 +9,14 @@
 // gRPC is done with it.
 #pragma once
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
 #include <utility>
 
+#include "core/base/clock.h"
+#include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "server/api/front.h"
 
@@ -29,6 +32,8 @@ class Conversation {
   };
 
   virtual ~Conversation() = default;
+  // How long the whole stream may take; it is cancelled then.
+  virtual Duration TimeLimit() const = 0;
   // A failure ends the stream.
   virtual Status OnRequest(Call& call, const Request& request) = 0;
   virtual Result<Next> Answer(Call& call, Response* response) = 0;
@@ -46,13 +51,18 @@ class ConversationStream final : public grpc::ServerBidiReactor<Request, Respons
                                    std::unique_ptr<Logic> logic) {
     auto stream = std::make_shared<ConversationStream>(front, row, context, std::move(logic));
     stream->self_ = stream;
+    stream->SetAlarm();
     stream->OnWorker([stream = stream.get()] { stream->Open(); });
     return stream.get();
   }
 
   ConversationStream(Front* front, const MethodRow* row, grpc::CallbackServerContext* context,
                      std::unique_ptr<Logic> logic)
-      : front_(front), context_(context), passage_(front->Begin(row)), logic_(std::move(logic)) {}
+      : front_(front),
+        open_context_(context),
+        passage_(front->Begin(row)),
+        logic_(std::move(logic)),
+        context_(context) {}
 
   void OnReadDone(bool ok) override {
     if (ok) {
@@ -70,9 +80,26 @@ class ConversationStream final : public grpc::ServerBidiReactor<Request, Respons
     }
   }
 
-  void OnDone() override { self_.reset(); }
+  void OnDone() override {
+    {
+      MutexLock lock(mu_);
+      context_ = nullptr;
+    }
+    alarm_.Cancel();
+    self_.reset();
+  }
 
  private:
+  // The alarm holds the stream until it rings or is cancelled, which may be after OnDone().
+  void SetAlarm() {
+    gpr_timespec limit = gpr_time_from_nanos(logic_->TimeLimit().count(), GPR_TIMESPAN);
+    alarm_.Set(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), limit), [stream = self_](bool rang) {
+      if (!rang) return;
+      MutexLock lock(stream->mu_);
+      if (stream->context_ != nullptr) stream->context_->TryCancel();
+    });
+  }
+
   void OnWorker(std::function<void()> step) {
     if (!front_->Submit(std::move(step))) {
       grpc::ServerBidiReactor<Request, Response>::Finish(Front::Overloaded());
@@ -80,7 +107,7 @@ class ConversationStream final : public grpc::ServerBidiReactor<Request, Respons
   }
 
   void Open() {
-    Status admitted = front_->Open(*context_, passage_);
+    Status admitted = front_->Open(*open_context_, passage_);
     if (!admitted.ok()) return Finish(std::move(admitted));
     this->StartRead(&request_);
   }
@@ -108,13 +135,17 @@ class ConversationStream final : public grpc::ServerBidiReactor<Request, Respons
   }
 
   Front* const front_;                          // borrowed
-  grpc::CallbackServerContext* const context_;  // borrowed, lives until OnDone
+  const grpc::CallbackServerContext* const open_context_;  // borrowed; for Open(), before OnDone()
   // One step at a time touches what follows: gRPC's operations order them.
   Front::Passage passage_;
   const std::unique_ptr<Logic> logic_;
   Request request_;
   Response response_;
-  std::shared_ptr<ConversationStream> self_;
+  std::shared_ptr<ConversationStream> self_;  // until OnDone()
+
+  Mutex mu_;
+  grpc::CallbackServerContext* context_ GUARDED_BY(mu_);  // null after OnDone()
+  grpc::Alarm alarm_;
 };
 
 }  // namespace writ

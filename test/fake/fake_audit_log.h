@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FakeAuditLog: keeps the events in memory, or fails as the test says.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "server/audit/audit_log.h"
+
+namespace writ {
+
+class FakeAuditLog final : public AuditLog {
+ public:
+  using AuditLog::Append;
+  Status Append(std::span<const AuditEvent> events) override {
+    MutexLock lock(mu_);
+    if (!failure_.ok()) return failure_;
+    events_.insert(events_.end(), events.begin(), events.end());
+    return OkStatus();
+  }
+  Status Reopen() override { return OkStatus(); }
+
+  // OK ends it.
+  void Fail(Status failure) {
+    MutexLock lock(mu_);
+    failure_ = std::move(failure);
+  }
+  std::vector<AuditEvent> Events() const {
+    MutexLock lock(mu_);
+    return events_;
+  }
+
+ private:
+  mutable Mutex mu_;
+  Status failure_ GUARDED_BY(mu_);
+  std::vector<AuditEvent> events_ GUARDED_BY(mu_);
+};
+
+}  // namespace writ
