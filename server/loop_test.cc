@@ -36,8 +36,9 @@ TEST(LoopTest, RunsAtOnceAtTheTimeThatItSaidAndWhenNotified) {
   FakeClock clock;
   Steps steps;
   Loop loop("test", &clock, clock.Now(), [&] {
+    Time next = clock.Now() + std::chrono::seconds(30);  // before the test can advance the clock
     steps.Add();
-    return clock.Now() + std::chrono::seconds(30);
+    return next;
   });
   steps.WaitFor(1);
   loop.Notify();

@@ -101,8 +101,8 @@ Status WiredServer::Open() {
                                      .clock = kit_.clock,
                                      .log = kit_.log}));
   MakeApis();
-  StepHealth();
   TRY(Listen());
+  StepHealth();
   TRY(ListenHttp());
   StartLoops();
   return OkStatus();

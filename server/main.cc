@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// writ-server: the command line of the server. Exit status: 0 done, 1 refused or failed, 2 wrong
+// use.
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/environment.h"
+#include "core/base/log.h"
+#include "core/base/process.h"
+#include "core/base/random.h"
+#include "core/base/version.h"
+#include "core/net/grpc_server.h"
+#include "server/config.h"
+#include "server/server.h"
+
+namespace writ {
+namespace {
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kWrongUse = 2;
+
+constexpr char kUsage[] =
+    "writ-server: the authority of one trust domain: it attests nodes and issues SVIDs.\n"
+    "\n"
+    "Usage:\n"
+    "  writ-server run      --config FILE [settings]           run until SIGTERM\n"
+    "  writ-server validate --config FILE [settings] [--deep]  check the configuration and the\n"
+    "                                                          data directory (--deep: the whole\n"
+    "                                                          store), change nothing\n"
+    "  writ-server --help | --version\n"
+    "\n"
+    "Example:\n"
+    "  writ-server run --config /etc/writ/server.yaml --trust-domain example.org\n"
+    "\n";
+
+void Print(FILE* to, const std::string& text) { fwrite(text.data(), 1, text.size(), to); }
+
+int Fail(const Status& status) {
+  Print(stderr, "writ-server: " + status.message() + "\n");
+  return kFailed;
+}
+
+int Validate(std::vector<std::string> arguments) {
+  bool deep = std::erase(arguments, "--deep") > 0;
+  const Result<ServerConfig> config = LoadServerConfig(arguments, ProcessEnvironment());
+  if (!config.ok()) return Fail(config.status());
+  const Status data = ValidateData(*config, deep);
+  if (!data.ok()) return Fail(data);
+  for (const std::string& warning : Warnings(*config)) {
+    Print(stdout, "warning: " + warning + "\n");
+  }
+  Print(stdout, "The configuration is valid.\n");
+  return kDone;
+}
+
+int Run(const std::vector<std::string>& arguments) {
+  StopSignal stop;  // before any thread
+  const Result<ServerConfig> config = LoadServerConfig(arguments, ProcessEnvironment());
+  if (!config.ok()) return Fail(config.status());
+  const std::unique_ptr<StderrLog> log = MakeStderrLog(config->log.level, config->log.format);
+  for (const std::string& warning : Warnings(*config)) log->Warn(warning);
+  for (const Status& status : {ForbidCoreDumps(), RaiseFileLimit()}) {
+    if (!status.ok()) log->Warn("cannot prepare the process", {{"reason", status}});
+  }
+  log->Info("writ-server starts",
+            {{"version", Version()}, {"trust_domain", config->trust_domain->name()}});
+  SystemClock clock;
+  SystemRandom random;
+  Result<std::unique_ptr<Server>> server =
+      Server::Start(*config, {.clock = &clock, .random = &random, .log = log.get()});
+  if (!server.ok()) {
+    log->Error("writ-server ends: it cannot start", {{"reason", server.status()}});
+    return kFailed;
+  }
+  sd_notify(0, "READY=1");
+  while (stop.WaitForReload()) (*server)->Reload();
+  sd_notify(0, "STOPPING=1");
+  (*server)->Stop();
+  log->Info("writ-server has stopped");
+  return kDone;
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  const std::string command = arguments.empty() ? "" : arguments.front();
+  const bool asks_for_help =
+      !arguments.empty() && (arguments.back() == "--help" || arguments.back() == "-h");
+  if (asks_for_help || command == "help") {
+    Print(stdout, kUsage + ServerFlagHelp());
+    return kDone;
+  }
+  if (command == "--version") {
+    Print(stdout, "writ-server " + std::string(Version()) + "\n");
+    return kDone;
+  }
+  const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1),
+                                      arguments.end());
+  if (command == "run") return Run(rest);
+  if (command == "validate") return Validate(rest);
+  Print(stderr, command.empty() ? std::string("writ-server: no command given\n\n")
+                                : "writ-server: there is no command \"" + command + "\"\n\n");
+  Print(stderr, kUsage);
+  return kWrongUse;
+}
+
+}  // namespace
+}  // namespace writ
+
+int main(int argc, char** argv) { return writ::Main({argv + 1, argv + argc}); }
