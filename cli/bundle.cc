@@ -39,8 +39,9 @@ Result<Bundle> BundleFromMessage(const spire::api::types::Bundle& message) {
                            .tainted = authority.tainted()});
   }
   for (const auto& authority : message.jwt_authorities()) {
+    PublicKey key = TRY(PublicKey::FromSpki(authority.public_key()));
     bundle.jwt.push_back({.key_id = authority.key_id(),
-                          .key = TRY(PublicKey::FromSpki(authority.public_key())),
+                          .key = std::move(key),
                           .expires_at = authority.expires_at(),
                           .tainted = authority.tainted()});
   }

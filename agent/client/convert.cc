@@ -26,9 +26,11 @@ Result<SpiffeId> IdFromProto(const spire::api::types::SPIFFEID& id) {
 
 Result<Entry> EntryFromProto(const spire::api::types::Entry& proto, const TrustDomain& td) {
   TRY(ValidateEntryId(proto.id()), "entry ID");
+  SpiffeId spiffe_id = TRY(IdFromProto(proto.spiffe_id()), "SPIFFE ID");
+  SpiffeId parent_id = TRY(IdFromProto(proto.parent_id()), "parent ID");
   Entry entry{.id = proto.id(),
-              .spiffe_id = TRY(IdFromProto(proto.spiffe_id()), "SPIFFE ID"),
-              .parent_id = TRY(IdFromProto(proto.parent_id()), "parent ID")};
+              .spiffe_id = std::move(spiffe_id),
+              .parent_id = std::move(parent_id)};
   TRY(InTrustDomain(entry.spiffe_id, td), "SPIFFE ID");
   TRY(InTrustDomain(entry.parent_id, td), "parent ID");
   if (entry.spiffe_id.IsReserved()) {
@@ -92,9 +94,10 @@ Result<Bundle> BundleFromProto(const spire::api::types::Bundle& proto, const Tru
   }
   for (const auto& key : proto.jwt_authorities()) {
     if (key.key_id().empty()) return InvalidArgument("JWT authority without a key ID");
+    PublicKey public_key = TRY(PublicKey::FromSpki(key.public_key()),
+                               "JWT authority " + Printable(key.key_id()));
     bundle.jwt.push_back(JwtAuthority{.key_id = key.key_id(),
-                                      .key = TRY(PublicKey::FromSpki(key.public_key()),
-                                                 "JWT authority " + Printable(key.key_id())),
+                                      .key = std::move(public_key),
                                       .expires_at = key.expires_at(),
                                       .tainted = key.tainted()});
   }

@@ -51,7 +51,8 @@ Result<StoredSvid> ParseSvid(std::string_view text, const TrustDomain& td) {
   }
   const Json* reattestable = file.Find("reattestable");
   if (!reattestable || !reattestable->AsBool()) return DataLoss("no member \"reattestable\"");
-  StoredSvid svid{*key->AsString(), TRY(ParseChain(file.Find("chain"))), *reattestable->AsBool()};
+  std::vector<Certificate> chain = TRY(ParseChain(file.Find("chain")));
+  StoredSvid svid{*key->AsString(), std::move(chain), *reattestable->AsBool()};
   SpiffeId id = TRY(CheckX509Leaf(svid.chain.front()));
   if (!id.MemberOf(td) || !id.IsAgent()) {
     return DataLoss("the SVID is of " + id.text() + ", no agent of trust domain " + td.name());

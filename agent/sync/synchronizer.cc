@@ -111,8 +111,9 @@ Status Synchronizer::FetchBatch(const std::vector<TrackedEntry*>& batch, const B
   for (TrackedEntry* tracked : batch) {
     PrivateKey key = TRY(PrivateKey::Generate(options_.svid_key_type), "make an X.509-SVID's key");
     CsrTemplate csr{.uri_sans = {tracked->second.spiffe_id.text()}};
-    requests.push_back(X509Request{
-        tracked->first, TRY(MakeCsr(csr, *MakeSoftwareSigner(key)), "make an X.509-SVID's CSR")});
+    std::string request =
+        TRY(MakeCsr(csr, *MakeSoftwareSigner(key)), "make an X.509-SVID's CSR");
+    requests.push_back(X509Request{tracked->first, std::move(request)});
     orders.push_back(Order{tracked, std::move(key)});
   }
   std::vector<Result<CertificateChain>> results = TRY(options_.server->NewX509Svids(requests));

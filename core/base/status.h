@@ -141,9 +141,9 @@ T Take(Result<T>&& result) {
 }
 }  // namespace status_internal
 
-// The one way to pass a failure on. TRY(expression) or TRY(expression, "deed"): returns from the
-// enclosing function when the Status or Result is a failure, else yields the value.
-//   Key key = TRY(keys.Get(name), "load CA key");
+// The one way to pass a failure on: `Key key = TRY(keys.Get(name), "load CA key");` returns from the
+// enclosing function when the Status or Result is a failure, else yields the value. It stands in no
+// braced list of members: on the way out gcc does not destroy those that were built before it.
 #define TRY(expression, ...)                                                       \
   ({                                                                               \
     auto writ_try_result = (expression);                                           \

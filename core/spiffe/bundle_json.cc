@@ -103,7 +103,8 @@ Status AddJwt(const Json& element, std::vector<JwtAuthority>& authorities) {
     if (known.key_id != key_id) continue;
     return InvalidArgument("\"kid\" \"" + Printable(key_id) + "\" stands there twice");
   }
-  authorities.push_back({key_id, TRY(FromJwk(element))});
+  PublicKey key = TRY(FromJwk(element));
+  authorities.push_back({std::move(key_id), std::move(key)});
   return OkStatus();
 }
 

@@ -83,10 +83,9 @@ Result<svid_pb::MintX509SVIDResponse> SvidApi::MintX509Svid(
 
 Result<svid_pb::MintJWTSVIDResponse> SvidApi::MintJwtSvid(
     Call& call, const svid_pb::MintJWTSVIDRequest& request) {
-  JwtRequest wanted{
-      .id = TRY(WorkloadIdFrom(td_, IdOf(request)), "invalid SPIFFE ID"),
-      .audience = TRY(AudienceFrom(request.audience())),
-      .ttl = TRY(TtlFrom(request.ttl()))};
+  JwtRequest wanted{.id = TRY(WorkloadIdFrom(td_, IdOf(request)), "invalid SPIFFE ID")};
+  wanted.audience = TRY(AudienceFrom(request.audience()));
+  wanted.ttl = TRY(TtlFrom(request.ttl()));
   IssuedJwt svid = TRY(issuer_->IssueJwt(wanted, call.caller.actor), "failed to sign JWT-SVID");
   svid_pb::MintJWTSVIDResponse response;
   ToProto(svid, response.mutable_svid());
@@ -146,8 +145,9 @@ Result<svid_pb::NewJWTSVIDResponse> SvidApi::NewJwtSvid(Call& call,
   std::optional<Entry> entry =
       registry_->AuthorizedEntry(call.Agent(), request.entry_id(), clock_->Now());
   if (!entry) return NotFound("entry not found or not authorized");
+  std::vector<std::string> audience = TRY(AudienceFrom(request.audience()));
   JwtRequest wanted{.id = entry->spiffe_id,
-                    .audience = TRY(AudienceFrom(request.audience())),
+                    .audience = std::move(audience),
                     .ttl = std::chrono::seconds(entry->jwt_ttl_seconds),
                     .include_jti = entry->jwt_svid_include_jti,
                     .entry_id = entry->id};

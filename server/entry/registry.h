@@ -63,13 +63,15 @@ class Registry {
                                          size_t limit) const = 0;
   virtual size_t CountEntries(const EntryFilter& filter) const = 0;
 
-  // In ID order; the IDs that `agent` is authorized for, as stamps. Expired ones are left out.
+  // In ID order; the IDs that `agent` is authorized for, as stamps. Expired ones are left out and
+  // pass nothing on.
   virtual std::vector<EntryStamp> Authorized(const SpiffeId& agent, Time now) const = 0;
   // The entry, if the agent is authorized for it and it has not expired; costs what its ancestry
   // costs, not the whole set.
   virtual std::optional<Entry> AuthorizedEntry(const SpiffeId& agent, std::string_view entry_id,
                                                Time now) const = 0;
-  // Entries for a caller's SPIFFE ID with admin or downstream set (authorization of callers).
+  // In ID order; every entry that gives out this SPIFFE ID, expired ones too (for the authorization
+  // of callers by their admin and downstream flags).
   virtual std::vector<Entry> EntriesOfId(const SpiffeId& id) const = 0;
 
   virtual std::optional<Agent> GetAgent(std::string_view id) const = 0;

@@ -24,6 +24,7 @@ Status NoAgent(std::string_view id) {
 
 Result<Agent> ReadAgent(Sqlite& db, const Statement& row) {
   SpiffeId id = TRY(StoredId(row.Bytes(0)));
+  Selectors selectors = TRY(ReadSelectors(db, row.Bytes(8)));
   return Agent{
       .id = std::move(id),
       .attestation_type = row.Text(1),
@@ -33,7 +34,7 @@ Result<Agent> ReadAgent(Sqlite& db, const Statement& row) {
       .pending_not_after = row.Int(5),
       .may_reattest = row.Bool(6),
       .banned = row.Bool(7),
-      .selectors = TRY(ReadSelectors(db, row.Bytes(8))),
+      .selectors = std::move(selectors),
       .agent_version = row.Text(9),
       .attested_at = row.Int(10),
   };

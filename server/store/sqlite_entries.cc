@@ -39,18 +39,21 @@ Result<std::vector<std::string>> ReadList(std::string_view stored) {
 Result<Entry> ReadEntry(Sqlite& db, const Statement& row) {
   SpiffeId spiffe_id = TRY(StoredId(row.Bytes(1)));
   SpiffeId parent_id = TRY(StoredId(row.Bytes(2)));
+  Selectors selectors = TRY(ReadSelectors(db, row.Bytes(3)));
+  std::vector<std::string> dns_names = TRY(ReadList(row.Bytes(16)));
+  std::vector<std::string> federates_with = TRY(ReadList(row.Bytes(17)));
   return Entry{
       .id = row.Text(0),
       .spiffe_id = std::move(spiffe_id),
       .parent_id = std::move(parent_id),
-      .selectors = TRY(ReadSelectors(db, row.Bytes(3))),
+      .selectors = std::move(selectors),
       .x509_ttl_seconds = static_cast<int32_t>(row.Int(7)),
       .jwt_ttl_seconds = static_cast<int32_t>(row.Int(8)),
-      .federates_with = TRY(ReadList(row.Bytes(17))),
+      .federates_with = std::move(federates_with),
       .admin = row.Bool(9),
       .downstream = row.Bool(10),
       .expires_at = row.Int(6),
-      .dns_names = TRY(ReadList(row.Bytes(16))),
+      .dns_names = std::move(dns_names),
       .revision = row.Int(4),
       .store_svid = row.Bool(11),
       .hint = row.Text(15),
