@@ -183,9 +183,10 @@ def test_sockets_have_their_modes_whatever_the_umask():
                            (pathlib.Path(agent.config["admin_socket"]).parent, 0o750)):
             found = stat.S_IMODE(path.stat().st_mode)
             expect(found == mode, f"{path} has {found:o}, not {mode:o}")
-        keys = list(pathlib.Path(agent.config["data_dir"]).rglob("*"))
-        for path in keys:
-            expect(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, f"{path} is open to others")
+        for data in (agent.config["data_dir"], deployment.server.config["data_dir"]):
+            expect(stat.S_IMODE(pathlib.Path(data).stat().st_mode) == 0o700, f"{data} is open")
+            for path in pathlib.Path(data, "keys").iterdir():
+                expect(stat.S_IMODE(path.stat().st_mode) == 0o600, f"{path} is open to others")
 
 
 def test_second_instance_is_refused_and_the_first_goes_on():

@@ -98,9 +98,11 @@ def test_examples_are_valid():
 
 def test_environment_wins_over_file_and_flag_over_environment():
     with Deployment() as deployment:
-        deployment.server.config["listen"]["http"] = "not-an-address"
-        deployment.server.start("--listen-http", "", env={"WRIT_LISTEN_HTTP": "also-wrong"})
-        wait_until(lambda: deployment.writ("health", "server"), "the server serves")
+        used = deployment.server_socket
+        deployment.server.config["listen"]["admin_socket"] = used + ".file"
+        deployment.server.start("--listen-admin-socket", used,
+                                env={"WRIT_LISTEN_ADMIN_SOCKET": used + ".environment"})
+        wait_until(lambda: deployment.writ("health", "server"), "the flag's socket serves")
 
 
 def test_long_svid_lifetime_warns_and_names_the_ca_lifetime_that_is_needed():

@@ -13,7 +13,7 @@ import urllib.request
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
-from harness import Deployment, Skip, own_uid  # pylint: disable=wrong-import-position
+from harness import Deployment, Skip, own_uid, wait_until  # pylint: disable=wrong-import-position
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "writ"
 NOBODY = 65534
@@ -28,6 +28,8 @@ def deploy():
     deployment.entry("/workload", [own_uid()], "/node", "--x509-ttl", "30s", "--jwt-ttl", "60s")
     deployment.entry("/second", [own_uid()], "/node", "--x509-ttl", "40s", "--hint", "internal",
                      "--dns-name", "second.test", "--dns-name", "alias.test")
+    wait_until(lambda: len(deployment.workload_json("svid", "fetch", "x509")["svids"]) == 2,
+               "both identities")
     return deployment
 
 

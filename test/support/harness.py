@@ -240,6 +240,10 @@ class Watch:
     def text(self):
         return self.path.read_text()
 
+    def since_first(self):
+        """What came after the first identity: before it, an agent may not have synchronized yet."""
+        return self.text().partition("SPIFFE ID:")[2]
+
     def ids(self):
         return [line.split()[-1] for line in self.text().splitlines() if "SPIFFE ID:" in line]
 
