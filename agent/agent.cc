@@ -34,7 +34,7 @@ constexpr mode_t kWorkloadDirectoryMode = 0755;
 constexpr mode_t kAdminSocketMode = 0660;
 constexpr mode_t kAdminDirectoryMode = 0750;
 // Of the two seconds that a stop may take; the rest is for what the loop is doing.
-constexpr Duration kCallsMayTake = std::chrono::seconds(1);
+constexpr Duration kCallsMayTake = std::chrono::milliseconds(500);
 
 Result<std::unique_ptr<KeyManager>> OpenKeys(const AgentConfig& config) {
   if (config.key_manager == KeyManagerKind::kMemory) return MakeMemoryKeys();

@@ -12,8 +12,7 @@ namespace {
 
 constexpr int64_t kFormat = 1;
 constexpr size_t kSvidFileBytesMax = 1 << 20;
-constexpr mode_t kSvidFileMode = 0600;
-constexpr mode_t kBundleFileMode = 0644;  // public, and useful to others on the node
+constexpr mode_t kFileMode = 0600;  // of everything in the data directory
 
 std::string ToText(const StoredSvid& svid) {
   Json chain = Json::MakeArray();
@@ -74,7 +73,7 @@ class FileAgentState final : public AgentState {
   }
 
   Status StoreSvid(const StoredSvid& svid) override {
-    return WriteFileAtomic(svid_path_, ToText(svid), kSvidFileMode)
+    return WriteFileAtomic(svid_path_, ToText(svid), kFileMode)
         .Annotate("store the agent's SVID");
   }
 
@@ -88,7 +87,7 @@ class FileAgentState final : public AgentState {
   }
 
   Status StoreBundle(const Bundle& bundle) override {
-    return WriteFileAtomic(bundle_path_, ToSpiffeJson(bundle, true), kBundleFileMode)
+    return WriteFileAtomic(bundle_path_, ToSpiffeJson(bundle, true), kFileMode)
         .Annotate("store the bundle");
   }
 
