@@ -166,7 +166,6 @@ Result<std::unique_ptr<GrpcServer>> WiredAgent::StartServer(std::string name,
                             .reflection = true,
                             .unix_listeners = {std::move(listener)},
                             .clock = &clock_,
-                            .random = &random_,
                             .log = log_});
 }
 

@@ -137,27 +137,26 @@ void WiredServer::MakeApis() {
 Status WiredServer::Listen() {
   std::vector<grpc::Service*> admin_services = admin_->services.Borrow();
   admin_services.push_back(health_->service());
-  admin_->server = TRY(GrpcServer::Start(
-      {.name = "admin",
-       .services = std::move(admin_services),
-       .reflection = true,
-       .unix_listeners = {{.path = config_.listen.admin_socket,
-                           .mode = kAdminSocketMode,
-                           .group = config_.listen.socket_group,
-                           .directory_mode = kAdminDirectoryMode}},
-       .clock = kit_.clock,
-       .random = kit_.random,
-       .log = kit_.log}),
-      "listen on the admin socket");
+  admin_->server =
+      TRY(GrpcServer::Start({.name = "admin",
+                             .services = std::move(admin_services),
+                             .reflection = true,
+                             .unix_listeners = {{.path = config_.listen.admin_socket,
+                                                 .mode = kAdminSocketMode,
+                                                 .group = config_.listen.socket_group,
+                                                 .directory_mode = kAdminDirectoryMode}},
+                             .clock = kit_.clock,
+                             .log = kit_.log}),
+          "listen on the admin socket");
   admin_->front.Attach(admin_->server.get());
-  tcp_->server = TRY(GrpcServer::Start({.name = "tcp",
-                                        .services = tcp_->services.Borrow(),
-                                        .tcp_listeners = {{.address = config_.listen.address,
-                                                           .tls = identity_->tls()}},
-                                        .clock = kit_.clock,
-                                        .random = kit_.random,
-                                        .log = kit_.log}),
-                     "listen on TCP");
+  tcp_->server =
+      TRY(GrpcServer::Start(
+              {.name = "tcp",
+               .services = tcp_->services.Borrow(),
+               .tcp_listeners = {{.address = config_.listen.address, .tls = identity_->tls()}},
+               .clock = kit_.clock,
+               .log = kit_.log}),
+          "listen on TCP");
   tcp_->front.Attach(tcp_->server.get());
   kit_.log->Info("listening", {{"address", config_.listen.address},
                                {"port", tcp_->server->TcpPort(0)},

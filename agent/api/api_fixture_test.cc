@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/api/api_fixture.h"
 
+#include <grpcpp/create_channel_posix.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <grpcpp/create_channel_posix.h>
 
 #include <chrono>
 
@@ -33,8 +32,8 @@ void SendFd(int to, int fd) {
   char byte = 'f';
   iovec data{.iov_base = &byte, .iov_len = 1};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-  msghdr message{.msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
-                 .msg_controllen = sizeof control};
+  msghdr message{
+      .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   cmsghdr* header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
@@ -48,8 +47,8 @@ int ReceiveFd(int from) {
   iovec data{.iov_base = &byte, .iov_len = 1};
   int fd = -1;
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-  msghdr message{.msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
-                 .msg_controllen = sizeof control};
+  msghdr message{
+      .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   if (recvmsg(from, &message, MSG_CMSG_CLOEXEC) <= 0) return -1;
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
   if (header != nullptr) memcpy(&fd, CMSG_DATA(header), sizeof fd);
@@ -136,7 +135,6 @@ ApiFixture::ApiFixture() {
        .reflection = true,
        .unix_listeners = {{.path = socket_, .mode = 0666, .directory_mode = 0755}},
        .clock = &system_clock_,
-       .random = &random_,
        .log = &log_});
   CHECK(server.ok());
   server_ = std::move(server).value();
@@ -153,8 +151,8 @@ ApiFixture::~ApiFixture() {
 std::unique_ptr<ApiFixture::Stub> ApiFixture::NewStub() const {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
-  return SpiffeWorkloadAPI::NewStub(grpc::CreateCustomChannel(
-      "unix:" + socket_, grpc::InsecureChannelCredentials(), arguments));
+  return SpiffeWorkloadAPI::NewStub(
+      grpc::CreateCustomChannel("unix:" + socket_, grpc::InsecureChannelCredentials(), arguments));
 }
 
 std::unique_ptr<grpc::ClientContext> ApiFixture::Context(bool with_header) {

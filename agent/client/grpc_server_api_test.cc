@@ -160,7 +160,6 @@ class GrpcServerApiTest : public testing::Test {
          .services = {&services_.agent, &services_.bundle, &services_.entry, &services_.svid},
          .tcp_listeners = {{"127.0.0.1:0", *tls}},
          .clock = &clock_,
-         .random = &random_,
          .log = &log_});
     EXPECT_TRUE(server.ok()) << server.status().ToString();
     server_ = std::move(server).value();
@@ -179,7 +178,6 @@ class GrpcServerApiTest : public testing::Test {
   }
 
   SystemClock clock_;
-  SystemRandom random_;
   FakeLog log_;
   Services services_;
   const TlsIdentity server_identity_ = MakeIdentity("spiffe://example.org/spire/server");

@@ -19,7 +19,6 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/base/random.h"
 #include "core/base/status.h"
 #include "core/crypto/x509.h"
 #include "core/net/listener.h"
@@ -55,9 +54,8 @@ struct GrpcServerOptions {
   size_t message_bytes_max = 4 << 20;
   size_t connections_max = 20000;
   PeerPidfd peer_pidfd = KernelPeerPidfd();
-  Clock* clock;    // borrowed
-  Random* random;  // borrowed
-  Log* log;        // borrowed
+  Clock* clock;  // borrowed
+  Log* log;      // borrowed
 };
 
 class GrpcServer {

@@ -29,7 +29,6 @@ class GrpcServerTest : public ::testing::Test {
     options.services = {&echo_};
     options.unix_listeners = {{.path = path_, .mode = 0666}};
     options.clock = &clock_;
-    options.random = &random_;
     options.log = &log_;
     if (change) change(options);
     auto server = GrpcServer::Start(std::move(options));
@@ -48,7 +47,6 @@ class GrpcServerTest : public ::testing::Test {
   TempDir dir_;
   std::string path_ = dir_ / "api.sock";
   FakeClock clock_;
-  SeededRandom random_{1};
   FakeLog log_;
   EchoService echo_;
   std::unique_ptr<GrpcServer> server_;
@@ -204,7 +202,6 @@ TEST_F(GrpcServerTest, UnusableListenerIsExplained) {
   options.services = {&echo_};
   options.unix_listeners = {{.path = "/proc/writ/api.sock"}};
   options.clock = &clock_;
-  options.random = &random_;
   options.log = &log_;
   auto server = GrpcServer::Start(std::move(options));
   EXPECT_FALSE(server.ok());

@@ -42,7 +42,6 @@ class GrpcTlsTest : public ::testing::Test {
                                      .services = {&echo_},
                                      .tcp_listeners = {{.address = address, .tls = tls_}},
                                      .clock = &clock_,
-                                     .random = &random_,
                                      .log = &log_});
     ASSERT_TRUE(server.ok()) << server.status().ToString();
     server_ = std::move(*server);

@@ -34,7 +34,6 @@ class HealthTest : public testing::Test {
                                      .services = {health_->service()},
                                      .unix_listeners = {{.path = dir_ / "health.sock"}},
                                      .clock = &system_clock_,
-                                     .random = &random_,
                                      .log = &log_});
     CHECK(server.ok());
     server_ = std::move(server).value();
@@ -59,7 +58,6 @@ class HealthTest : public testing::Test {
   TempDir dir_;
   SystemClock system_clock_;
   FakeClock clock_;
-  SystemRandom random_;
   FakeLog log_;
   std::atomic<bool> ready_ = true;
   HealthCheckResponse answer_;

@@ -2,17 +2,21 @@
 #include "core/net/http_server.h"
 
 #include <gtest/gtest.h>
+#include <httplib.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <atomic>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "core/base/file.h"
 #include "core/base/thread.h"
+#include "core/crypto/openssl.h"
 #include "core/net/listener.h"
+#include "core/net/test_tls.h"
 #include "test/fake/fake_log.h"
 
 namespace writ {
@@ -118,6 +122,47 @@ TEST(HttpGetTest, AServerThatIsAwayIsUnavailable) {
   std::string url = "http://127.0.0.1:" + std::to_string(PortOf(listener.get()));
   listener.Reset();
   EXPECT_EQ(HttpGet(url, "", kBytesMax).code(), Code::kUnavailable);
+}
+
+// An https server for "localhost" with a certificate of `ca`.
+class HttpsServer {
+ public:
+  explicit HttpsServer(TestCa& ca) {
+    KeySigner signer(KeyType::kEcP256);
+    Certificate certificate = ca.IssueForHost("localhost", signer);
+    std::string pkcs8(signer.key().ExportPkcs8()->Reveal());
+    const unsigned char* der = AsUnsigned(pkcs8);
+    EvpPkeyPtr key(d2i_AutoPrivateKey(nullptr, &der, static_cast<long>(pkcs8.size())));
+    server_ = std::make_unique<httplib::SSLServer>(certificate.x509(), key.get());
+    server_->Get("/bundle", [](const httplib::Request&, httplib::Response& response) {
+      response.set_content("bundle", "text/plain");
+    });
+    port_ = server_->bind_to_any_port("127.0.0.1");
+    thread_ = Thread("https", [this](std::stop_token) { server_->listen_after_bind(); });
+    while (!server_->is_running()) poll(nullptr, 0, 1);
+  }
+  ~HttpsServer() { server_->stop(); }
+  std::string Url(const std::string& host) const {
+    return "https://" + host + ":" + std::to_string(port_) + "/bundle";
+  }
+
+ private:
+  std::unique_ptr<httplib::SSLServer> server_;
+  int port_ = 0;
+  Thread thread_;
+};
+
+TEST(HttpGetTest, HttpsTrustsTheGivenRootsAndNoOthers) {
+  TestCa ca;
+  TestCa other_ca;
+  HttpsServer server(ca);
+  Result<std::string> body = HttpGet(server.Url("localhost"), ca.Pem(), kBytesMax);
+  ASSERT_TRUE(body.ok()) << body.status().ToString();
+  EXPECT_EQ(*body, "bundle");
+  EXPECT_EQ(HttpGet(server.Url("localhost"), other_ca.Pem(), kBytesMax).code(), Code::kUnavailable);
+  EXPECT_EQ(HttpGet(server.Url("localhost"), "", kBytesMax).code(), Code::kUnavailable);
+  EXPECT_EQ(HttpGet(server.Url("127.0.0.1"), ca.Pem(), kBytesMax).code(), Code::kUnavailable)
+      << "the certificate is for another name";
 }
 
 TEST(HttpGetTest, ACaFileWithoutCertificatesIsRefused) {

@@ -27,7 +27,6 @@ class ReflectionTest : public testing::Test {
                                      .reflection = reflection,
                                      .unix_listeners = {{.path = dir_ / "test.sock"}},
                                      .clock = &system_clock_,
-                                     .random = &random_,
                                      .log = &log_});
     CHECK(server.ok());
     grpc::GenericStub stub(UnixChannel(dir_ / "test.sock"));
@@ -54,7 +53,6 @@ class ReflectionTest : public testing::Test {
   TempDir dir_;
   FakeClock clock_;
   SystemClock system_clock_;
-  SystemRandom random_;
   FakeLog log_;
 };
 

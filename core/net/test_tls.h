@@ -45,6 +45,14 @@ class TestCa {
     std::string der = SignCertificate(leaf, signer->Public(), issuer).value();
     return {{Certificate::FromDer(der).value()}, std::move(signer)};
   }
+  // A web server's certificate.
+  Certificate IssueForHost(const std::string& dns_name, Signer& signer) {
+    CertificateTemplate leaf = Template("spiffe://example.org/web");
+    leaf.dns_sans = {dns_name};
+    Issuer509 issuer{certificate_.subject_der(), certificate_.subject_key_id(), &signer_};
+    return Certificate::FromDer(SignCertificate(leaf, signer.Public(), issuer).value()).value();
+  }
+  std::string Pem() const { return certificate_.ToPem(); }
   TlsIdentity Issue(const std::string& uri, KeyType type = KeyType::kEcP256) {
     return Issue(uri, std::make_shared<OpaqueSigner>(type));
   }
@@ -57,13 +65,16 @@ class TestCa {
   }
 
  private:
+  // Valid under a fake clock and under the machine's, which OpenSSL's own checks read.
+  static constexpr int64_t kYear2020 = 1'577'836'800;
   static constexpr int64_t kNow = 1'790'000'000;
+  static constexpr int64_t kYear2050 = 2'524'608'000;
 
   CertificateTemplate Template(const std::string& uri) {
     CertificateTemplate cert{.serial = Serial::Generate(random_)};
     cert.subject.organization = "Test";
-    cert.not_before = FromUnixSeconds(kNow - 3600);
-    cert.not_after = FromUnixSeconds(kNow + 3600);
+    cert.not_before = FromUnixSeconds(kYear2020);
+    cert.not_after = FromUnixSeconds(kYear2050);
     cert.uri_sans = {uri};
     return cert;
   }
