@@ -141,7 +141,7 @@ T Take(Result<T>&& result) {
 }
 }  // namespace status_internal
 
-// The one way to pass a failure on: `Key key = TRY(keys.Get(name), "load CA key");` returns from the
+// The one way to pass a failure on: `Key key = TRY(keys.Get(name), "load CA key")` returns from the
 // enclosing function when the Status or Result is a failure, else yields the value. It stands in no
 // braced list of members: on the way out gcc does not destroy those that were built before it.
 #define TRY(expression, ...)                                                       \
