@@ -3,9 +3,9 @@
 // The whole server in one process, as its callers meet it: over TLS and over the admin socket.
 #include "server/server.h"
 
-#include <gtest/gtest.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <optional>
@@ -68,12 +68,11 @@ class ServerTest : public ::testing::Test {
                                      grpc::InsecureChannelCredentials(), arguments);
   }
   std::unique_ptr<TlsChannel> Tls(std::optional<TlsIdentity> identity = {}) {
-    return TlsChannel::Make({.address = "127.0.0.1:" + std::to_string(server_->TcpPort()),
-                             .identity = [identity] { return identity; },
-                             .verify = [this](const std::vector<Certificate>& chain) {
-                               return VerifyServer(chain);
-                             }},
-                            &clock_, &log_);
+    return TlsChannel::Make(
+        {.address = "127.0.0.1:" + std::to_string(server_->TcpPort()),
+         .identity = [identity] { return identity; },
+         .verify = [this](const std::vector<Certificate>& chain) { return VerifyServer(chain); }},
+        &clock_, &log_);
   }
   Status VerifyServer(const std::vector<Certificate>& chain) {
     SpiffeId id = TRY(CheckX509Leaf(chain.front()));
@@ -130,8 +129,7 @@ class ServerTest : public ::testing::Test {
   types::Bundle GetBundle(const std::shared_ptr<grpc::Channel>& channel) {
     grpc::ClientContext context;
     types::Bundle bundle;
-    grpc::Status status =
-        bundle_pb::Bundle::NewStub(channel)->GetBundle(&context, {}, &bundle);
+    grpc::Status status = bundle_pb::Bundle::NewStub(channel)->GetBundle(&context, {}, &bundle);
     EXPECT_TRUE(status.ok()) << status.error_message();
     return bundle;
   }

@@ -63,8 +63,8 @@ Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& confi
   const TrustDomain& td = *config.trust_domain;
   auto state = std::make_unique<ServerState>();
   TRY(MakeDirectories(config.data_dir, kDataDirectoryMode), "make data_dir");
-  state->lock = TRY(FileLock::Take(config.data_dir + "/lock"),
-                    "another server runs on this data_dir");
+  state->lock =
+      TRY(FileLock::Take(config.data_dir + "/lock"), "another server runs on this data_dir");
   state->keys = TRY(OpenKeys(config), "open the keys");
   state->store = TRY(OpenSqliteStore({.path = config.sqlite_path}), "open the store");
   state->registry = TRY(Registry::Load(*state->store, td), "load entries and agents");
@@ -78,8 +78,8 @@ Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& confi
           "node_attestors");
   state->attestor = std::make_unique<Attestor>(td, &*state->verifiers, state->registry.get(),
                                                &state->store->agents(), kit.clock);
-  state->gate = std::make_unique<AgentGate>(state->registry.get(), &state->store->agents(),
-                                            kit.clock);
+  state->gate =
+      std::make_unique<AgentGate>(state->registry.get(), &state->store->agents(), kit.clock);
   return state;
 }
 

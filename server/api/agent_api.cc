@@ -122,8 +122,7 @@ Result<agent_pb::RenewAgentResponse> AgentApi::RenewAgent(
   if (request.params().csr().empty()) return InvalidArgument("missing CSR");
   Csr csr = TRY(ParseCsr(request.params().csr()), "failed to parse CSR");
   IssuedX509 svid = TRY(issuer_->IssueAgentX509(
-      X509Request{.id = id, .key = csr.key}, call.caller.actor,
-      [&](const IssuedX509& issued) {
+      X509Request{.id = id, .key = csr.key}, call.caller.actor, [&](const IssuedX509& issued) {
         return attestor_->CommitRenewal(id, issued.serial, issued.not_after);
       }));
   agent_pb::RenewAgentResponse response;
@@ -141,8 +140,8 @@ Result<types::JoinToken> AgentApi::CreateJoinToken(
   std::optional<Entry> alias;
   if (request.has_agent_id()) {
     SpiffeId id = TRY(WorkloadIdFrom(td_, &request.agent_id()), "invalid agent ID");
-    SpiffeId parent = TRY(SpiffeId::FromPath(
-        td_, "/spire/agent/" + std::string(kJoinTokenType) + "/" + token));
+    SpiffeId parent =
+        TRY(SpiffeId::FromPath(td_, "/spire/agent/" + std::string(kJoinTokenType) + "/" + token));
     alias = Entry{.id = random_->Uuid(),
                   .spiffe_id = std::move(id),
                   .parent_id = parent,

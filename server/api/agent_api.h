@@ -30,8 +30,13 @@ class AgentApi {
  public:
   AgentApi(TrustDomain td, const Registry* registry, AgentStore* store, const Attestor* attestor,
            Issuer* issuer, Clock* clock, Random* random)
-      : td_(std::move(td)), registry_(registry), store_(store), attestor_(attestor),
-        issuer_(issuer), clock_(clock), random_(random) {}
+      : td_(std::move(td)),
+        registry_(registry),
+        store_(store),
+        attestor_(attestor),
+        issuer_(issuer),
+        clock_(clock),
+        random_(random) {}
 
   Result<agent_pb::CountAgentsResponse> CountAgents(Call& call,
                                                     const agent_pb::CountAgentsRequest& request);

@@ -72,9 +72,8 @@ TEST_F(AgentApiTest, TokenUsedByManyAtOnceMakesOneAgent) {
   {
     std::vector<Thread> threads;
     for (int i = 0; i < kCallers; ++i) {
-      threads.emplace_back("attester", [&, i](std::stop_token) {
-        outcomes[i] = Attest(Params(token)).code();
-      });
+      threads.emplace_back("attester",
+                           [&, i](std::stop_token) { outcomes[i] = Attest(Params(token)).code(); });
     }
     for (Thread& thread : threads) thread.Join();
   }
@@ -218,11 +217,13 @@ TEST_F(AgentApiTest, ListedAgentsPassTheFilters) {
   EXPECT_EQ(List([](Filter* f) { f->mutable_by_banned()->set_value(false); }).agents_size(), 2);
   EXPECT_EQ(List([](Filter* f) { f->mutable_by_can_reattest()->set_value(true); }).agents_size(),
             1);
-  EXPECT_EQ(List([](Filter* f) { f->set_by_expires_before("2000-01-01 00:00:00 +0000 +00"); })
-                .agents_size(),
+  EXPECT_EQ(List([](Filter* f) {
+              f->set_by_expires_before("2000-01-01 00:00:00 +0000 +00");
+            }).agents_size(),
             0);
-  EXPECT_EQ(List([](Filter* f) { f->set_by_expires_before("2100-01-01 00:00:00 -0700 -07"); })
-                .agents_size(),
+  EXPECT_EQ(List([](Filter* f) {
+              f->set_by_expires_before("2100-01-01 00:00:00 -0700 -07");
+            }).agents_size(),
             3);
   agent_pb::ListAgentsRequest bad;
   bad.mutable_filter()->set_by_expires_before("tomorrow");

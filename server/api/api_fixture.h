@@ -68,10 +68,10 @@ class ApiFixture : public ::testing::Test {
     std::vector<std::string> methods = {"join_token"};
     verifiers_ = std::make_unique<NodeVerifiers>(
         Take(NodeVerifiers::Make(methods, {.find_join_token = find, .clock = &clock_})));
-    attestor_ = std::make_unique<Attestor>(td_, verifiers_.get(), registry_.get(),
-                                           &store_.agents(), &clock_);
-    entries_ = std::make_unique<EntryApi>(td_, registry_.get(), &store_.entries(), &clock_,
-                                          &random_);
+    attestor_ = std::make_unique<Attestor>(td_, verifiers_.get(), registry_.get(), &store_.agents(),
+                                           &clock_);
+    entries_ =
+        std::make_unique<EntryApi>(td_, registry_.get(), &store_.entries(), &clock_, &random_);
     agents_ = std::make_unique<AgentApi>(td_, registry_.get(), &store_.agents(), attestor_.get(),
                                          issuer_.get(), &clock_, &random_);
     svids_ = std::make_unique<SvidApi>(td_, registry_.get(), issuer_.get(), &clock_);
@@ -109,19 +109,18 @@ class ApiFixture : public ::testing::Test {
   Call AsAgent() { return As(TlsCaller(kAgentPath)); }
 
   // ---- what is there ----
-  std::string AddEntry(const std::string& path,
-                       const std::function<void(Entry&)>& change = [](Entry&) {}) {
-    Entry entry{.spiffe_id = Id(path),
-                .parent_id = Id(kAgentPath),
-                .selectors = {{"unix", "uid:0"}}};
+  std::string AddEntry(
+      const std::string& path, const std::function<void(Entry&)>& change = [](Entry&) {}) {
+    Entry entry{
+        .spiffe_id = Id(path), .parent_id = Id(kAgentPath), .selectors = {{"unix", "uid:0"}}};
     change(entry);
-    auto outcomes = Take(store_.entries().Create({entry}, clock_.Now(),
-                                                 [this] { return random_.Uuid(); }));
+    auto outcomes =
+        Take(store_.entries().Create({entry}, clock_.Now(), [this] { return random_.Uuid(); }));
     EXPECT_TRUE(outcomes[0].status.ok()) << outcomes[0].status.ToString();
     return outcomes[0].entry->id;
   }
-  void AddAgent(const std::string& path,
-                const std::function<void(Agent&)>& change = [](Agent&) {}) {
+  void AddAgent(
+      const std::string& path, const std::function<void(Agent&)>& change = [](Agent&) {}) {
     Serial serial = Serial::Generate(random_);
     serials_.emplace(path, serial);
     Agent agent{.id = Id(path),

@@ -65,11 +65,11 @@ class AttestStream final : public AgentApi::Attest {
       return OkStatus();
     }
     const AttestedNode& node = *step.node;
-    IssuedX509 svid = TRY(issuer_->IssueAgentX509(
-        X509Request{.id = node.id, .key = node.key}, call.caller.actor,
-        [&](const IssuedX509& issued) {
-          return attestor_->CommitNode(node, issued.serial, issued.not_after);
-        }));
+    IssuedX509 svid = TRY(issuer_->IssueAgentX509(X509Request{.id = node.id, .key = node.key},
+                                                  call.caller.actor, [&](const IssuedX509& issued) {
+                                                    return attestor_->CommitNode(
+                                                        node, issued.serial, issued.not_after);
+                                                  }));
     agent_pb::AttestAgentResponse::Result* result = answer_->mutable_result();
     ToProto(svid, result->mutable_svid());
     result->set_reattestable(node.verdict.may_reattest);
@@ -77,8 +77,8 @@ class AttestStream final : public AgentApi::Attest {
     return OkStatus();
   }
 
-  const Attestor* const attestor_;  // borrowed
-  Issuer* const issuer_;            // borrowed
+  const Attestor* const attestor_;            // borrowed
+  Issuer* const issuer_;                      // borrowed
   std::unique_ptr<Attestation> attestation_;  // since the first request
   std::optional<agent_pb::AttestAgentResponse> answer_;
   bool done_ = false;

@@ -112,8 +112,8 @@ const MethodRow* FindMethod(std::string_view full_name) {
 }
 
 Status Authorization::Check(const MethodRow& row, const ApiCaller& caller) const {
-  return Decide(row, caller).Annotate("authorization denied for method " +
-                                      std::string(row.full_name));
+  return Decide(row, caller)
+      .Annotate("authorization denied for method " + std::string(row.full_name));
 }
 
 // Cheap questions first, as SPIRE asks them: anyone, the socket, admin, downstream, agent.
@@ -142,12 +142,11 @@ bool Authorization::IsAdmin(const SpiffeId& id) const {
          HasEntry(id, &Entry::admin);
 }
 
-bool Authorization::HasEntry(const SpiffeId& id, bool Entry::* flag) const {
+bool Authorization::HasEntry(const SpiffeId& id, bool Entry::*flag) const {
   Time now = clock_->Now();
   std::vector<Entry> entries = registry_->EntriesOfId(id);
-  return std::any_of(entries.begin(), entries.end(), [&](const Entry& entry) {
-    return entry.*flag && !entry.ExpiredAt(now);
-  });
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const Entry& entry) { return entry.*flag && !entry.ExpiredAt(now); });
 }
 
 }  // namespace writ

@@ -34,8 +34,8 @@ enum AllowedCallers : unsigned {
 };
 
 struct MethodRow {
-  const char* full_name;    // "/package.Service/Method", as on the wire
-  unsigned allowed;         // AllowedCallers
+  const char* full_name;           // "/package.Service/Method", as on the wire
+  unsigned allowed;                // AllowedCallers
   bool admin_socket_only = false;  // its service is not registered on TCP
 
   std::string_view service() const;  // "package.Service"
@@ -49,9 +49,9 @@ const MethodRow* FindMethod(std::string_view full_name);
 // Who is calling, as far as the connection tells.
 struct ApiCaller {
   bool local = false;
-  std::optional<SpiffeId> id;        // of a TLS caller with a certificate
-  std::optional<Certificate> leaf;   // likewise
-  std::string actor;                 // for logs and the audit: SPIFFE ID, "unix:uid:0", "anonymous"
+  std::optional<SpiffeId> id;       // of a TLS caller with a certificate
+  std::optional<Certificate> leaf;  // likewise
+  std::string actor;                // for logs and the audit: SPIFFE ID, "unix:uid:0", "anonymous"
 };
 
 class Authorization {
@@ -67,7 +67,7 @@ class Authorization {
  private:
   Status Decide(const MethodRow& row, const ApiCaller& caller) const;
   bool IsAdmin(const SpiffeId& id) const;
-  bool HasEntry(const SpiffeId& id, bool Entry::* flag) const;
+  bool HasEntry(const SpiffeId& id, bool Entry::*flag) const;
 
   const Registry* const registry_;  // all borrowed
   const AgentGate* const gate_;

@@ -148,8 +148,8 @@ TEST_F(AuthorizationTest, PromotionThatCannotBeStoredDeniesWithoutAReasonToReatt
     agent.pending_serial = after.leaf->serial().ToDecimal();
   });
   store_.FailWrites(Unavailable("the disk is full"));
-  Status status = authorization_->Check(
-      *FindMethod("/spire.api.server.agent.v1.Agent/PostStatus"), after);
+  Status status =
+      authorization_->Check(*FindMethod("/spire.api.server.agent.v1.Agent/PostStatus"), after);
   EXPECT_EQ(status.code(), Code::kUnavailable);
   EXPECT_EQ(status.reason(), 0);
 }

@@ -70,9 +70,9 @@ Result<SpiffeId> MemberIdFrom(const TrustDomain& td, const types::SPIFFEID* prot
 Status CheckWorkloadId(const TrustDomain& td, const SpiffeId& id) {
   TRY(CheckMember(td, id));
   if (id.path().empty() || id.IsReserved()) {
-    return InvalidArgument(Quoted(id) + " is not a workload in trust domain \"" + td.name() +
-                           (id.path().empty() ? "\"; path is empty"
-                                              : "\"; path is in the reserved namespace"));
+    return InvalidArgument(
+        Quoted(id) + " is not a workload in trust domain \"" + td.name() +
+        (id.path().empty() ? "\"; path is empty" : "\"; path is in the reserved namespace"));
   }
   return OkStatus();
 }
@@ -87,9 +87,9 @@ Result<SpiffeId> AgentIdFrom(const TrustDomain& td, const types::SPIFFEID* proto
   SpiffeId id = TRY(IdFrom(proto));
   TRY(CheckMember(td, id));
   if (!id.IsAgent()) {
-    return InvalidArgument(Quoted(id) + " is not an agent in trust domain \"" + td.name() +
-                           (id.path().empty() ? "\"; path is empty"
-                                              : "\"; path is not in the agent namespace"));
+    return InvalidArgument(
+        Quoted(id) + " is not an agent in trust domain \"" + td.name() +
+        (id.path().empty() ? "\"; path is empty" : "\"; path is not in the agent namespace"));
   }
   return id;
 }

@@ -42,9 +42,7 @@ Result<int32_t> TtlFrom(int32_t seconds, const std::string& of) {
 Result<EntryPatch> EntryPatch::From(const TrustDomain& td, const types::Entry& entry,
                                     const types::EntryMask* mask) {
   using Mask = types::EntryMask;
-  auto wanted = [mask](bool (Mask::*field)() const) {
-    return mask == nullptr || (mask->*field)();
-  };
+  auto wanted = [mask](bool (Mask::*field)() const) { return mask == nullptr || (mask->*field)(); };
   EntryPatch patch;
   if (wanted(&Mask::parent_id)) {
     patch.parent_id = TRY(MemberIdFrom(td, entry.has_parent_id() ? &entry.parent_id() : nullptr),
@@ -81,10 +79,9 @@ Result<EntryPatch> EntryPatch::From(const TrustDomain& td, const types::Entry& e
   if (wanted(&Mask::store_svid)) patch.store_svid = entry.store_svid();
   if (wanted(&Mask::additional_attributes)) {
     const types::Entry::AdditionalAttributes& from = entry.additional_attributes();
-    patch.attributes = Attributes{
-        .present = entry.has_additional_attributes(),
-        .disable_x509_svid_prefetch = from.disable_x509_svid_prefetch(),
-        .jwt_svid_include_jti = from.jwt_svid_include_jti()};
+    patch.attributes = Attributes{.present = entry.has_additional_attributes(),
+                                  .disable_x509_svid_prefetch = from.disable_x509_svid_prefetch(),
+                                  .jwt_svid_include_jti = from.jwt_svid_include_jti()};
   }
   return patch;
 }
@@ -139,9 +136,7 @@ Result<Entry> EntryFrom(const TrustDomain& td, const types::Entry& proto) {
 
 void ToProto(const Entry& entry, const types::EntryMask* mask, types::Entry* out) {
   using Mask = types::EntryMask;
-  auto wanted = [mask](bool (Mask::*field)() const) {
-    return mask == nullptr || (mask->*field)();
-  };
+  auto wanted = [mask](bool (Mask::*field)() const) { return mask == nullptr || (mask->*field)(); };
   out->set_id(entry.id);
   if (wanted(&Mask::spiffe_id)) ToProto(entry.spiffe_id, out->mutable_spiffe_id());
   if (wanted(&Mask::parent_id)) ToProto(entry.parent_id, out->mutable_parent_id());

@@ -46,7 +46,7 @@ Json::Object AuditDetails(const Entry& entry) {
 
 // Records one item of a batch.
 void RecordItem(Call& call, const std::string& action, const std::string& id, const Status& status,
-            const std::optional<Entry>& entry) {
+                const std::optional<Entry>& entry) {
   call.Record(action, status, entry ? entry->id : id,
               entry ? AuditDetails(*entry) : Json::Object());
 }
@@ -67,8 +67,8 @@ Result<entry_pb::CountEntriesResponse> EntryApi::CountEntries(
   EntryFilter filter = TRY(FilterFrom(td_, request.filter()));
   entry_pb::CountEntriesResponse response;
   size_t count = registry_->CountEntries(filter);
-  response.set_count(static_cast<int32_t>(
-      std::min<size_t>(count, std::numeric_limits<int32_t>::max())));
+  response.set_count(
+      static_cast<int32_t>(std::min<size_t>(count, std::numeric_limits<int32_t>::max())));
   return response;
 }
 

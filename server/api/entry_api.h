@@ -45,8 +45,8 @@ class EntryApi {
   Result<entry_pb::GetAuthorizedEntriesResponse> GetAuthorizedEntries(
       Call& call, const entry_pb::GetAuthorizedEntriesRequest& request);
 
-  using Sync = Conversation<entry_pb::SyncAuthorizedEntriesRequest,
-                            entry_pb::SyncAuthorizedEntriesResponse>;
+  using Sync =
+      Conversation<entry_pb::SyncAuthorizedEntriesRequest, entry_pb::SyncAuthorizedEntriesResponse>;
   std::unique_ptr<Sync> SyncAuthorizedEntries();
 
  private:

@@ -100,8 +100,7 @@ TEST_F(EntryApiTest, EachBadFieldIsInvalidArgumentForItsItemAlone) {
        "invalid spiffe ID"},
       {"uppercase trust domain",
        [](auto& e) { SetId(e.mutable_spiffe_id(), "/web", "Example.org"); }, "invalid spiffe ID"},
-      {"long path",
-       [](auto& e) { SetId(e.mutable_spiffe_id(), "/" + std::string(3000, 'a')); },
+      {"long path", [](auto& e) { SetId(e.mutable_spiffe_id(), "/" + std::string(3000, 'a')); },
        "invalid spiffe ID"},
       {"no selectors", [](auto& e) { e.clear_selectors(); }, "selector list is empty"},
       {"selector without type", [](auto& e) { AddSelector(&e, "", "x"); }, "failed to convert"},
@@ -115,7 +114,12 @@ TEST_F(EntryApiTest, EachBadFieldIsInvalidArgumentForItsItemAlone) {
        "at most"},
       {"bad DNS name", [](auto& e) { e.add_dns_names("a..b"); }, "invalid DNS name"},
       {"two wildcards", [](auto& e) { e.add_dns_names("*.*.b"); }, "invalid DNS name"},
-      {"DNS name not ASCII", [](auto& e) { e.add_dns_names("b\xc3\xbc" "cher.de"); },
+      {"DNS name not ASCII",
+       [](auto& e) {
+         e.add_dns_names(
+             "b\xc3\xbc"
+             "cher.de");
+       },
        "invalid DNS name"},
       {"negative X.509 TTL", [](auto& e) { e.set_x509_svid_ttl(-1); }, "TTL"},
       {"negative JWT TTL", [](auto& e) { e.set_jwt_svid_ttl(-1); }, "TTL"},
@@ -337,9 +341,8 @@ TEST_F(EntryApiTest, AuthorizedEntriesAreTheAgentsAndItsDescendants) {
   AddEntry("/mine");
   AddEntry("/below", [this](Entry& entry) { entry.parent_id = Id("/mine"); });
   AddEntry("/foreign", [this](Entry& e) { e.parent_id = Id("/spire/agent/join_token/other"); });
-  AddEntry("/expired", [this](Entry& entry) {
-    entry.expires_at = ToUnixSeconds(clock_.Now()) - 1;
-  });
+  AddEntry("/expired",
+           [this](Entry& entry) { entry.expires_at = ToUnixSeconds(clock_.Now()) - 1; });
   Call call = AsAgent();
   auto response = Take(entries_->GetAuthorizedEntries(call, {}));
   std::set<std::string> paths;

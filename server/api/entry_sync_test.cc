@@ -19,7 +19,8 @@ class EntrySyncTest : public ApiFixture {
     sync_ = entries_->SyncAuthorizedEntries();
   }
 
-  void AddEntries(size_t count, const std::function<void(Entry&)>& change = [](Entry&) {}) {
+  void AddEntries(
+      size_t count, const std::function<void(Entry&)>& change = [](Entry&) {}) {
     std::vector<Entry> entries;
     for (size_t i = 0; i < count; ++i) {
       entries.push_back({.spiffe_id = Id("/w" + std::to_string(i)),

@@ -102,14 +102,13 @@ void Front::LogOutcome(const Call& call, const Status& outcome) const {
     }
     return;
   }
-  LogLevel level = IsOurFault(outcome.code())                     ? LogLevel::kError
+  LogLevel level = IsOurFault(outcome.code())                  ? LogLevel::kError
                    : outcome.code() == Code::kPermissionDenied ? LogLevel::kWarn
                                                                : LogLevel::kInfo;
   if (!options_.log->Enabled(level)) return;
-  options_.log->Write(level, "call failed",
-                      {{"method", call.row->full_name},
-                       {"caller", call.caller.actor},
-                       {"error", outcome}});
+  options_.log->Write(
+      level, "call failed",
+      {{"method", call.row->full_name}, {"caller", call.caller.actor}, {"error", outcome}});
 }
 
 grpc::ServerUnaryReactor* Front::Run(grpc::CallbackServerContext* context, const MethodRow* row,

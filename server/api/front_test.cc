@@ -57,7 +57,6 @@ class FrontTest : public ApiFixture {
                                       .services = services_->Borrow(),
                                       .unix_listeners = {{.path = dir_ / "admin.sock"}},
                                       .clock = &system_clock_,
-                                      .random = &random_,
                                       .log = &log_}));
     front_->Attach(server_.get());
     channel_ = UnixChannel(dir_ / "admin.sock");
@@ -102,8 +101,8 @@ TEST_F(FrontTest, GarbageInsteadOfAMessageIsRefusedNotSuffered) {
   grpc::ByteBuffer request(&garbage, 1);
   grpc::ByteBuffer response;
   grpc::CompletionQueue queue;
-  auto call = stub.PrepareUnaryCall(
-      &context, "/spire.api.server.entry.v1.Entry/BatchCreateEntry", request, &queue);
+  auto call = stub.PrepareUnaryCall(&context, "/spire.api.server.entry.v1.Entry/BatchCreateEntry",
+                                    request, &queue);
   grpc::Status status;
   call->StartCall();
   call->Finish(&response, &status, &call);

@@ -29,7 +29,7 @@ class RpcMetrics {
     std::array<std::atomic<Counter*>, kCodes> outcomes{};
   };
 
-  Metrics* const metrics_;                         // borrowed
+  Metrics* const metrics_;                          // borrowed
   std::map<const MethodRow*, OfMethod> by_method_;  // its shape is constant after construction
 };
 

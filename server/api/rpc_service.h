@@ -103,9 +103,9 @@ class RpcService final : public grpc::Service {
     CheckFailed(__FILE__, __LINE__, "a method without a row in the authorization table");
   }
 
-  Front* const front_;                                        // borrowed
-  std::vector<const MethodRow*> rows_;                        // by gRPC's method index
-  std::vector<grpc::internal::RpcServiceMethod*> methods_;    // owned by grpc::Service
+  Front* const front_;                                      // borrowed
+  std::vector<const MethodRow*> rows_;                      // by gRPC's method index
+  std::vector<grpc::internal::RpcServiceMethod*> methods_;  // owned by grpc::Service
 };
 
 }  // namespace writ

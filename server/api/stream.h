@@ -123,18 +123,20 @@ class ConversationStream final : public grpc::ServerBidiReactor<Request, Respons
     auto next = logic_->Answer(passage_.call, &response_);
     if (!next.ok()) return Finish(next.status());
     switch (*next) {
-      case Logic::Next::kRead: return this->StartRead(&request_);
-      case Logic::Next::kSend: return this->StartWrite(&response_);
-      case Logic::Next::kFinish: return Finish(OkStatus());
+      case Logic::Next::kRead:
+        return this->StartRead(&request_);
+      case Logic::Next::kSend:
+        return this->StartWrite(&response_);
+      case Logic::Next::kFinish:
+        return Finish(OkStatus());
     }
   }
 
   void Finish(Status outcome) {
-    grpc::ServerBidiReactor<Request, Response>::Finish(
-        front_->Close(passage_, std::move(outcome)));
+    grpc::ServerBidiReactor<Request, Response>::Finish(front_->Close(passage_, std::move(outcome)));
   }
 
-  Front* const front_;                          // borrowed
+  Front* const front_;                                     // borrowed
   const grpc::CallbackServerContext* const open_context_;  // borrowed; for Open(), before OnDone()
   // One step at a time touches what follows: gRPC's operations order them.
   Front::Passage passage_;

@@ -113,8 +113,12 @@ TEST_F(SvidApiTest, BatchAnswersItemByItemFromTheEntries) {
   EXPECT_EQ(leaf.uri_sans(), (std::vector<std::string>{"spiffe://example.org/mine"}));
   EXPECT_EQ(leaf.dns_sans(), (std::vector<std::string>{"mine.example.org"}));
   EXPECT_EQ(response.results(0).svid().expires_at(), ToUnixSeconds(clock_.Now()) + 60);
-  const Code expected[] = {Code::kOk,       Code::kNotFound,        Code::kNotFound,
-                           Code::kInvalidArgument, Code::kInvalidArgument, Code::kInvalidArgument};
+  const Code expected[] = {Code::kOk,
+                           Code::kNotFound,
+                           Code::kNotFound,
+                           Code::kInvalidArgument,
+                           Code::kInvalidArgument,
+                           Code::kInvalidArgument};
   for (int i = 0; i < 6; ++i) {
     EXPECT_EQ(response.results(i).status().code(), static_cast<int>(expected[i])) << i;
     EXPECT_EQ(response.results(i).has_svid(), i == 0) << i;

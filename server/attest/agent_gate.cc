@@ -31,8 +31,8 @@ Status DenyAgent(AgentDenial why, std::string message) {
 
 Status AgentGate::Admit(const SpiffeId& id, const Certificate& leaf) const {
   if (leaf.not_after() < clock_->Now()) {
-    return DenyAgent(AgentDenial::kExpired, Named(id) + " SVID is expired since " +
-                                                FormatTime(leaf.not_after()));
+    return DenyAgent(AgentDenial::kExpired,
+                     Named(id) + " SVID is expired since " + FormatTime(leaf.not_after()));
   }
   std::optional<Agent> agent = registry_->GetAgent(id.text());
   if (!agent) return NotAttested(id);

@@ -28,12 +28,12 @@ class AgentGateTest : public ::testing::Test {
     return *Certificate::FromDer(*SignSelfSigned(leaf, *signer));
   }
   void Attested(const Certificate& leaf) {
-    ASSERT_TRUE(store_.agents()
-                    .CommitAttestation({.id = id_,
-                                        .attestation_type = "join_token",
-                                        .serial = leaf.serial().ToDecimal()},
-                                       "", clock_.Now())
-                    .ok());
+    ASSERT_TRUE(
+        store_.agents()
+            .CommitAttestation(
+                {.id = id_, .attestation_type = "join_token", .serial = leaf.serial().ToDecimal()},
+                "", clock_.Now())
+            .ok());
   }
   void Edit(const std::function<void(Agent&)>& change) {
     ASSERT_TRUE(store_.agents()
@@ -80,9 +80,8 @@ TEST_F(AgentGateTest, PendingSerialBecomesCurrentAtItsFirstUseByManyCallsAtOnce)
   {
     std::vector<Thread> threads;
     for (int i = 0; i < 8; ++i) {
-      threads.emplace_back("caller", [&](std::stop_token) {
-        admitted += Gate().Admit(id_, renewed).ok();
-      });
+      threads.emplace_back("caller",
+                           [&](std::stop_token) { admitted += Gate().Admit(id_, renewed).ok(); });
     }
   }
   EXPECT_EQ(admitted, 8);

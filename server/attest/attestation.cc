@@ -18,7 +18,10 @@ Status BannedAgent(const SpiffeId& id) {
 
 Attestation::Attestation(const TrustDomain& td, const Registry* registry, std::string type,
                          PublicKey key, std::unique_ptr<NodeVerifier> verifier)
-    : td_(td), registry_(registry), type_(std::move(type)), key_(std::move(key)),
+    : td_(td),
+      registry_(registry),
+      type_(std::move(type)),
+      key_(std::move(key)),
       verifier_(std::move(verifier)) {}
 
 Result<AttestationStep> Attestation::Next(std::string_view response) {

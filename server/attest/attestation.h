@@ -68,7 +68,10 @@ class Attestor {
  public:
   Attestor(TrustDomain td, const NodeVerifiers* verifiers, const Registry* registry,
            AgentStore* store, Clock* clock)
-      : td_(std::move(td)), verifiers_(verifiers), registry_(registry), store_(store),
+      : td_(std::move(td)),
+        verifiers_(verifiers),
+        registry_(registry),
+        store_(store),
         clock_(clock) {}
 
   // InvalidArgument for a bad CSR, FailedPrecondition for a method that is not configured. The

@@ -140,12 +140,12 @@ TEST_F(AttestationTest, BanBetweenVerdictAndCommitWins) {
 TEST_F(AttestationTest, BeginLooksAtTheCsrBeforeAnythingElseIsSpent) {
   std::vector<std::string> methods = {"join_token"};
   int lookups = 0;
-  Result<NodeVerifiers> verifiers = NodeVerifiers::Make(
-      methods, {[&](std::string_view) -> Result<JoinTokenInfo> {
-                  ++lookups;
-                  return NotFound("none");
-                },
-                &clock_});
+  Result<NodeVerifiers> verifiers =
+      NodeVerifiers::Make(methods, {[&](std::string_view) -> Result<JoinTokenInfo> {
+                                      ++lookups;
+                                      return NotFound("none");
+                                    },
+                                    &clock_});
   ASSERT_TRUE(verifiers.ok());
   Attestor attestor = MakeAttestor(&*verifiers);
   EXPECT_EQ(attestor.Begin("join_token", "no CSR").status().code(), Code::kInvalidArgument);
