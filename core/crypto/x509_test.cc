@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 #include <openssl/x509v3.h>
 
+#include <array>
+
 #include "core/base/bytes.h"
 #include "core/base/file.h"
+#include "core/base/thread.h"
 #include "core/crypto/openssl.h"
 #include "test/fake/fake_clock.h"
 #include "test/fake/key_signer.h"
@@ -181,6 +184,19 @@ TEST(CertificateDifferentialTest, WhatWeReadOfMutatedBytesOpensslReadsAlike) {
     if (HasFailure()) FAIL() << "mutation " << i << ": " << HexEncode(ours->der());
   }
   EXPECT_GT(accepted, 1000);
+}
+
+TEST(CertificateTest, ThreadsThatAskAtOnceGetTheSameObject) {
+  for (const Certificate& certificate : Golden()) {
+    std::array<X509*, 4> seen{};
+    {
+      std::vector<Thread> threads;
+      for (X509*& one : seen) {
+        threads.emplace_back("x509", [&](std::stop_token) { one = certificate.x509(); });
+      }
+    }
+    for (X509* one : seen) EXPECT_EQ(one, certificate.x509());
+  }
 }
 
 TEST(CertificateTest, SharesTheObjectThatOpensslParsed) {
