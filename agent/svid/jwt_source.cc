@@ -15,6 +15,13 @@ namespace {
 // With a valid token at hand nobody waits long for a fresher one.
 constexpr Duration kRefreshTimeout = std::chrono::seconds(5);
 
+// The order in which a caller names its audiences goes into the token; one token serves all orders.
+std::vector<std::string> Sorted(std::vector<std::string> audience) {
+  std::sort(audience.begin(), audience.end());
+  audience.erase(std::unique(audience.begin(), audience.end()), audience.end());
+  return audience;
+}
+
 class ServerJwtSource final : public JwtSource {
  public:
   ServerJwtSource(ServerApi* server, Cache* cache, Clock* clock, Log* log)
@@ -40,7 +47,7 @@ class ServerJwtSource final : public JwtSource {
   Result<HeldJwt> Refresh(const Entry& entry, const std::vector<std::string>& audience,
                           MonoTime deadline) EXCLUDES(mu_);
   Result<HeldJwt> Lead(const Key& key, const std::shared_ptr<Flight>& flight, const Entry& entry,
-                       MonoTime deadline) EXCLUDES(mu_);
+                       const std::vector<std::string>& audience, MonoTime deadline) EXCLUDES(mu_);
   std::optional<Result<HeldJwt>> Follow(Flight& flight, MonoTime deadline) EXCLUDES(mu_);
   Result<HeldJwt> Call(const Entry& entry, const std::vector<std::string>& audience,
                        MonoTime deadline);
@@ -66,11 +73,9 @@ Result<HeldJwt> ServerJwtSource::Call(const Entry& entry, const std::vector<std:
 
 Result<HeldJwt> ServerJwtSource::Fetch(const Entry& entry, std::vector<std::string> audience,
                                        MonoTime deadline) {
-  std::sort(audience.begin(), audience.end());
-  audience.erase(std::unique(audience.begin(), audience.end()), audience.end());
   if (entry.jwt_svid_include_jti) return Call(entry, audience, deadline);
 
-  std::optional<HeldJwt> held = cache_->FindJwt(entry, audience);
+  std::optional<HeldJwt> held = cache_->FindJwt(entry, Sorted(audience));
   Time now = clock_->Now();
   if (held && now < held->issued_at + (held->expires_at - held->issued_at) / 2) return *held;
   bool fallback = held && now < held->expires_at;
@@ -88,7 +93,7 @@ Result<HeldJwt> ServerJwtSource::Fetch(const Entry& entry, std::vector<std::stri
 Result<HeldJwt> ServerJwtSource::Refresh(const Entry& entry,
                                          const std::vector<std::string>& audience,
                                          MonoTime deadline) {
-  const Key key{entry.id, entry.revision, entry.created_at, audience};
+  const Key key{entry.id, entry.revision, entry.created_at, Sorted(audience)};
   while (true) {
     std::shared_ptr<Flight> flight;
     bool leads = false;
@@ -99,7 +104,7 @@ Result<HeldJwt> ServerJwtSource::Refresh(const Entry& entry,
       if (leads) slot = std::make_shared<Flight>();
       flight = slot;
     }
-    if (leads) return Lead(key, flight, entry, deadline);
+    if (leads) return Lead(key, flight, entry, audience, deadline);
     std::optional<Result<HeldJwt>> result = Follow(*flight, deadline);
     if (!result) return DeadlineExceeded("no answer from the server for a JWT-SVID in time");
     // The one who asked may have had less time than we have.
@@ -109,8 +114,10 @@ Result<HeldJwt> ServerJwtSource::Refresh(const Entry& entry,
 }
 
 Result<HeldJwt> ServerJwtSource::Lead(const Key& key, const std::shared_ptr<Flight>& flight,
-                                      const Entry& entry, MonoTime deadline) {
-  Result<HeldJwt> result = Call(entry, key.audience, deadline);
+                                      const Entry& entry,
+                                      const std::vector<std::string>& audience,
+                                      MonoTime deadline) {
+  Result<HeldJwt> result = Call(entry, audience, deadline);
   if (result.ok()) cache_->PutJwt(entry, key.audience, *result);
   MutexLock lock(mu_);
   flight->result = result;

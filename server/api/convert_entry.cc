@@ -16,8 +16,13 @@ Result<std::vector<std::string>> DnsNamesFrom(
     return InvalidArgument("there are " + std::to_string(list.size()) +
                            " DNS names, expected at most " + std::to_string(kDnsNamesMax));
   }
-  for (const std::string& name : list) TRY(ValidateDnsName(name), "invalid DNS name");
-  return std::vector<std::string>(list.begin(), list.end());
+  std::vector<std::string> names;
+  for (const std::string& name : list) {
+    TRY(ValidateDnsName(name), "invalid DNS name");
+    bool repeated = std::find(names.begin(), names.end(), name) != names.end();
+    if (!repeated) names.push_back(name);
+  }
+  return names;
 }
 
 Result<std::vector<std::string>> FederatesWithFrom(

@@ -114,14 +114,15 @@ Result<types::Entry> EntryApi::GetEntry(Call&, const entry_pb::GetEntryRequest& 
   return response;
 }
 
-// The bundles that entries may name: those that the server holds, which is its own.
+// Entries may name trust domains whose bundles the server holds. It holds its own alone, which an
+// agent would ask for as another's and, refused, stop synchronizing: so that is none of them.
 Status EntryApi::CheckFederatesWith(const std::vector<std::string>& names) const {
-  for (const std::string& name : names) {
-    if (name != td_.name()) {
-      return InvalidArgument("unable to find federated bundle \"spiffe://" + name + "\"");
-    }
+  if (names.empty()) return OkStatus();
+  if (names.front() == td_.name()) {
+    return InvalidArgument("\"" + td_.id() + "\" is the server's own trust domain, whose bundle " +
+                           "every workload gets: leave it out");
   }
-  return OkStatus();
+  return InvalidArgument("unable to find federated bundle \"spiffe://" + names.front() + "\"");
 }
 
 Result<entry_pb::BatchCreateEntryResponse> EntryApi::BatchCreateEntry(
@@ -152,7 +153,7 @@ Result<entry_pb::BatchCreateEntryResponse> EntryApi::BatchCreateEntry(
   for (size_t n = 0; n < outcomes.size(); ++n) {
     const EntryOutcome& outcome = outcomes[n];
     auto* result = response.mutable_results(places[n]);
-    Status status = outcome.status.code() == Code::kAlreadyExists
+    Status status = outcome.status.code() == Code::kAlreadyExists && outcome.entry
                         ? AlreadyExists("similar entry already exists")
                         : outcome.status.Annotate("failed to create entry");
     ToProto(status, result->mutable_status());

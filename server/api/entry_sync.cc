@@ -31,10 +31,10 @@ class EntrySync final : public EntryApi::Sync {
     return OkStatus();
   }
 
-  Result<Next> Answer(Call&, entry_pb::SyncAuthorizedEntriesResponse* response) override {
+  Result<Next> Answer(Call& call, entry_pb::SyncAuthorizedEntriesResponse* response) override {
     switch (phase_) {
       case Phase::kWhole:
-        if (!FillWhole(response)) {
+        if (!FillWhole(call.Agent(), response)) {
           response->Clear();
           phase_ = Phase::kRevisions;
           FillRevisions(response);
@@ -50,7 +50,7 @@ class EntrySync final : public EntryApi::Sync {
         FillRevisions(response);
         return Next::kSend;
       case Phase::kAsked:
-        FillAsked(response);
+        FillAsked(call.Agent(), response);
         if (!response->more()) phase_ = Phase::kIdle;
         return Next::kSend;
       case Phase::kDone:
@@ -95,11 +95,12 @@ class EntrySync final : public EntryApi::Sync {
   const types::EntryMask* Mask() const { return mask_ ? &*mask_ : nullptr; }
 
   // False when the entries do not fit into a message.
-  bool FillWhole(entry_pb::SyncAuthorizedEntriesResponse* response) {
+  bool FillWhole(const SpiffeId& agent, entry_pb::SyncAuthorizedEntriesResponse* response) {
     size_t bytes = 0;
     for (const EntryStamp& stamp : stamps_) {
-      std::optional<Entry> entry = registry_->GetEntry(stamp.id);
-      if (!entry) continue;  // deleted meanwhile
+      // Asked again: it may have been deleted, or moved to another parent, meanwhile.
+      std::optional<Entry> entry = registry_->AuthorizedEntry(agent, stamp.id, clock_->Now());
+      if (!entry) continue;
       types::Entry* added = response->add_entries();
       ToProto(*entry, Mask(), added);
       bytes += added->ByteSizeLong();
@@ -119,11 +120,11 @@ class EntrySync final : public EntryApi::Sync {
     response->set_more(next_ < stamps_.size());
   }
 
-  void FillAsked(entry_pb::SyncAuthorizedEntriesResponse* response) {
+  void FillAsked(const SpiffeId& agent, entry_pb::SyncAuthorizedEntriesResponse* response) {
     size_t bytes = 0;
     for (; next_ < ids_.size(); ++next_) {
       if (!IsAuthorized(ids_[next_])) continue;
-      std::optional<Entry> entry = registry_->GetEntry(ids_[next_]);
+      std::optional<Entry> entry = registry_->AuthorizedEntry(agent, ids_[next_], clock_->Now());
       if (!entry) continue;
       types::Entry proto;
       ToProto(*entry, Mask(), &proto);

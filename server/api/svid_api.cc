@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/api/svid_api.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -15,11 +16,8 @@ namespace {
 constexpr std::string_view kEmptyName("\x30\x00", 2);  // a DER Name without attributes
 constexpr int kAudiencesMax = 1000;
 
-Result<Duration> TtlFrom(int32_t seconds) {
-  if (seconds >= 0) return Duration(std::chrono::seconds(seconds));
-  return InvalidArgument("the TTL is " + std::to_string(seconds) +
-                         " seconds, expected 0 (the server's default) or more");
-}
+// Nothing above zero means the server's default, as in SPIRE.
+Duration TtlFrom(int32_t seconds) { return std::chrono::seconds(std::max(seconds, 0)); }
 
 // A wildcard beside a name that it covers would make the shorter list a surprise.
 Status CheckWildcards(const std::vector<std::string>& names) {
@@ -56,7 +54,7 @@ Result<std::vector<std::string>> AudienceFrom(
 Result<svid_pb::MintX509SVIDResponse> SvidApi::MintX509Svid(
     Call& call, const svid_pb::MintX509SVIDRequest& request) {
   if (request.csr().empty()) return InvalidArgument("missing CSR");
-  Duration ttl = TRY(TtlFrom(request.ttl()));
+  Duration ttl = TtlFrom(request.ttl());
   Csr csr = TRY(ParseCsr(request.csr()), "malformed CSR");
   if (csr.uri_sans.empty()) return InvalidArgument("CSR URI SAN is required");
   if (csr.uri_sans.size() > 1) return InvalidArgument("only one URI SAN is expected");
@@ -85,7 +83,7 @@ Result<svid_pb::MintJWTSVIDResponse> SvidApi::MintJwtSvid(
     Call& call, const svid_pb::MintJWTSVIDRequest& request) {
   JwtRequest wanted{.id = TRY(WorkloadIdFrom(td_, IdOf(request)), "invalid SPIFFE ID")};
   wanted.audience = TRY(AudienceFrom(request.audience()));
-  wanted.ttl = TRY(TtlFrom(request.ttl()));
+  wanted.ttl = TtlFrom(request.ttl());
   IssuedJwt svid = TRY(issuer_->IssueJwt(wanted, call.caller.actor), "failed to sign JWT-SVID");
   svid_pb::MintJWTSVIDResponse response;
   ToProto(svid, response.mutable_svid());

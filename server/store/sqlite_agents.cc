@@ -103,11 +103,13 @@ Status DeleteAliases(SqliteWrite& write, const StoredAgent& agent) {
   return OkStatus();
 }
 
-// The ID of the entry that is the token's alias from now on.
+// The ID of the entry that goes when the token goes unused; "" when a similar one was there before:
+// that one is the operator's.
 Result<std::string> MakeAlias(SqliteWrite& write, const Entry& alias) {
   EntryOutcome outcome = TRY(InsertEntry(write, alias));
-  if (!outcome.status.ok() && !SimilarEntries(*outcome.entry, alias)) return outcome.status;
-  return outcome.entry->id;
+  if (outcome.status.ok()) return outcome.entry->id;
+  if (!outcome.entry) return outcome.status;
+  return std::string();
 }
 
 // Each expired token's alias, "" where it has none or an agent lives by it, as the tokens go.

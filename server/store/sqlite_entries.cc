@@ -168,10 +168,11 @@ bool SimilarEntries(const Entry& a, const Entry& b) {
 Result<EntryOutcome> InsertEntry(SqliteWrite& write, Entry entry) {
   Key key = TRY(AcquireKey(write.db, entry));
   std::optional<Entry> existing = TRY(FindSimilar(write.db, key, ""));
-  if (!existing) existing = TRY(FindEntry(write.db, entry.id));
-  if (existing) {
+  bool id_taken = TRY(FindEntry(write.db, entry.id)).has_value();
+  if (existing || id_taken) {
     TRY(ReleaseKey(write.db, key));
-    return Existing(std::move(existing));
+    if (existing) return Existing(std::move(existing));
+    return EntryOutcome{AlreadyExists("another entry has the ID " + entry.id), {}};
   }
   entry.revision = 0;
   TRY(WriteRow(write.db, entry, key));

@@ -73,7 +73,7 @@ class EntryStore {
  public:
   virtual ~EntryStore() = default;
   // Entries without an ID get `new_id()`. A similar entry (same SPIFFE ID, parent and selector
-  // set), or one with the same ID: AlreadyExists with the existing one.
+  // set): AlreadyExists with the existing one. An ID that another entry has: AlreadyExists, none.
   virtual Result<std::vector<EntryOutcome>> Create(std::vector<Entry> entries, Time now,
                                                    const std::function<std::string()>& new_id) = 0;
   struct Update {

@@ -116,11 +116,12 @@ Status FakeStore::Rep::Write(const std::function<Status(State&, std::vector<Chan
 // ---- entries ------------------------------------------------------------------------------------
 
 EntryOutcome FakeStore::Rep::CreateOne(State& state, std::vector<Change>& changes, Entry entry) {
-  const Entry* existing = FindSimilar(state, entry);
-  if (auto same_id = state.entries.find(entry.id); !existing && same_id != state.entries.end()) {
-    existing = &same_id->second;
+  if (const Entry* existing = FindSimilar(state, entry)) {
+    return {AlreadyExists("similar entry already exists"), *existing};
   }
-  if (existing) return {AlreadyExists("similar entry already exists"), *existing};
+  if (state.entries.contains(entry.id)) {
+    return {AlreadyExists("another entry has the ID " + entry.id), {}};
+  }
   entry.revision = 0;
   changes.push_back({0, ChangeKind::kEntryPut, entry.id});
   state.entries.emplace(entry.id, entry);
@@ -281,8 +282,9 @@ Status FakeStore::Rep::Agents::CreateToken(const JoinToken& token,
     std::string alias_id;
     if (alias) {
       EntryOutcome outcome = rep.CreateOne(state, changes, *alias);
-      if (!outcome.status.ok() && !Similar(*outcome.entry, *alias)) return outcome.status;
-      alias_id = outcome.entry->id;
+      if (!outcome.status.ok() && !outcome.entry) return outcome.status;
+      // A similar entry that was there before is the operator's, and stays when the token goes.
+      if (outcome.status.ok()) alias_id = outcome.entry->id;
     }
     state.tokens.emplace(token.token, Token{token, std::move(alias_id)});
     return OkStatus();
