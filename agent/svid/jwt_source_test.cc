@@ -115,9 +115,9 @@ TEST_F(JwtSourceTest, ServesFromTheCacheUntilHalfLife) {
   EXPECT_EQ(Fetch()->token, "t2");
 }
 
-TEST_F(JwtSourceTest, TheOrderAndRepetitionOfAudiencesDoNotMatter) {
-  EXPECT_EQ(Fetch({"b", "a", "b"})->token, "t1");
-  EXPECT_EQ(server_.last_audience(), (std::vector<std::string>{"a", "b"}));
+TEST_F(JwtSourceTest, OneTokenServesEveryOrderOfItsAudiencesAndKeepsTheFirst) {
+  EXPECT_EQ(Fetch({"b", "a"})->token, "t1");
+  EXPECT_EQ(server_.last_audience(), (std::vector<std::string>{"b", "a"}));
   EXPECT_EQ(Fetch({"a", "b"})->token, "t1");
   EXPECT_EQ(Fetch({"a"})->token, "t2");
 }

@@ -128,6 +128,7 @@ TEST_F(EntryApiTest, EachBadFieldIsInvalidArgumentForItsItemAlone) {
       {"long ID", [](auto& e) { e.set_id(std::string(256, 'a')); }, "failed to convert"},
       {"unknown federation", [](auto& e) { e.add_federates_with("other.org"); },
        "unable to find federated bundle \"spiffe://other.org\""},
+      {"own federation", [](auto& e) { e.add_federates_with("example.org"); }, "own trust domain"},
       {"bad federation", [](auto& e) { e.add_federates_with("Other"); },
        "invalid federated trust domain"},
       {"mixed types of a stored SVID",

@@ -71,7 +71,10 @@ TEST_F(SvidApiTest, BadCsrsAreRefusedWithASentence) {
     EXPECT_EQ(status.code(), Code::kInvalidArgument) << message;
     EXPECT_NE(status.message().find(message), std::string::npos) << status.message();
   }
-  EXPECT_EQ(Mint(Csr({kWeb}), -1).code(), Code::kInvalidArgument);
+}
+
+TEST_F(SvidApiTest, TtlOfNothingOrLessIsTheDefault) {
+  EXPECT_EQ(Mint(Csr({kWeb}), -1)->svid().expires_at(), Mint(Csr({kWeb}), 0)->svid().expires_at());
 }
 
 TEST_F(SvidApiTest, MintedJwtValidates) {
