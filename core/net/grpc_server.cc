@@ -204,7 +204,10 @@ void PosixGrpcServer::OnUnix(Accepted accepted) {
   Result<std::shared_ptr<const Caller>> caller =
       IdentifyPeer(accepted.socket.get(), accepted.at_ticks, options_.peer_pidfd);
   if (!caller.ok()) {
-    WarnAtTimes("Connection refused: its caller could not be identified", caller.status());
+    // One that has left already is everyday.
+    if (caller.code() != Code::kUnavailable) {
+      WarnAtTimes("Connection refused: its caller could not be identified", caller.status());
+    }
     return;
   }
   auto peer = std::make_shared<const Peer>(

@@ -41,6 +41,7 @@ class GrpcTlsTest : public ::testing::Test {
     auto server = GrpcServer::Start({.name = "tcp",
                                      .services = {&echo_},
                                      .tcp_listeners = {{.address = address, .tls = tls_}},
+                                     .connection_age_max = connection_age_max_,
                                      .clock = &clock_,
                                      .log = &log_});
     ASSERT_TRUE(server.ok()) << server.status().ToString();
@@ -64,6 +65,7 @@ class GrpcTlsTest : public ::testing::Test {
   TestCa ca_;
   TestCa other_ca_;
   VerifyPeer client_verifier_ = ca_.Verifier();
+  Duration connection_age_max_ = std::chrono::minutes(30);
   std::optional<TlsIdentity> identity_ = ca_.Issue(kClientId);
   FakeClock clock_;
   SeededRandom random_{1};
@@ -277,6 +279,19 @@ TEST_F(GrpcTlsTest, AConnectionThatTakesNoMoreCallsIsNotHandedOut) {
   // The old connection lives on for its stream; the goodbye alone makes Get() look elsewhere.
   while (channel->Get().ok()) poll(nullptr, 0, 1);
   EXPECT_EQ(channel->Get().code(), Code::kUnavailable);
+}
+
+TEST_F(GrpcTlsTest, AConnectionThatIsTooOldIsReplacedWithoutAFailedCall) {
+  connection_age_max_ = std::chrono::milliseconds(20);
+  Start();
+  auto channel = NewChannel();
+  auto first = *channel->Get();
+  std::shared_ptr<grpc::Channel> next;
+  do {
+    poll(nullptr, 0, 1);
+    next = *channel->Get();
+  } while (next == first);
+  EXPECT_TRUE(Echo(next).ok());
 }
 
 TEST_F(GrpcTlsTest, NamesAndBothFamiliesAreTried) {
