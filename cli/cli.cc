@@ -69,7 +69,12 @@ int RunCli(int argc, const char* const* argv, Session& session) {
   Status status = session.command();
   session.out->flush();
   if (status.ok()) return 0;
-  *session.err << "writ: " << status.message() << " (" << CodeName(status.code()) << ")\n";
+  *session.err << "writ: " << status.message();
+  if (session.wrong_use) {
+    *session.err << "\nRun with --help for more information.\n";
+    return kExitWrongUse;
+  }
+  *session.err << " (" << CodeName(status.code()) << ")\n";
   return kExitRefused;
 }
 

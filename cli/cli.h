@@ -38,6 +38,14 @@ struct Session {
   std::string socket;  // --socket; empty: the command's default
   Output output = Output::kTable;
   std::function<Status()> command;  // set by the subcommand that was named
+  bool streaming = false;           // set by a command that prints update after update
+  bool wrong_use = false;           // set by WrongUse()
+
+  // For words that a command cannot work with: ends with exit status 2.
+  Status WrongUse(std::string message) {
+    wrong_use = true;
+    return InvalidArgument(std::move(message));
+  }
 };
 
 inline constexpr char kServerAdminSocket[] = "/run/writ/server/admin.sock";

@@ -79,7 +79,7 @@ Status FillEntry(const EntryFlags& flags, WireEntry& entry, spire::api::types::E
     mask.set_jwt_svid_ttl(true);
   }
   for (const std::string& name : flags.dns_names) {
-    entry.add_dns_names(name);
+    if (!name.empty()) entry.add_dns_names(name);  // "" alone clears them
     mask.set_dns_names(true);
   }
   if (flags.Given("--expires-at")) {
@@ -145,11 +145,26 @@ Status ReportEntries(Session& session, const Results& results, const std::string
                     " entries not " + deed + ":" + failures);
 }
 
+// A file says its entries whole: a flag beside it would be lost.
+Status CheckFileAlone(Session& session, const EntryFlags& flags) {
+  if (flags.file.empty()) return OkStatus();
+  for (const char* flag : {"--spiffe-id", "--parent-id", "--selector", "--x509-ttl", "--jwt-ttl",
+                           "--dns-name", "--hint", "--admin", "--downstream", "--store-svid",
+                           "--expires-at"}) {
+    if (flags.Given(flag)) {
+      return session.WrongUse(std::string("--file says entries whole: ") + flag +
+                              " cannot stand beside it");
+    }
+  }
+  return OkStatus();
+}
+
 Status CreateEntries(Session& session, const EntryFlags& flags) {
+  TRY(CheckFileAlone(session, flags));
   std::vector<WireEntry> entries;
   if (flags.file.empty()) {
     if (!flags.Given("--spiffe-id") || !flags.Given("--parent-id") || flags.selectors.empty()) {
-      return InvalidArgument(
+      return session.WrongUse(
           "an entry needs --spiffe-id, --parent-id and at least one --selector (or --file)");
     }
     WireEntry entry;
@@ -180,13 +195,14 @@ Status UpdateEntries(Session& session, const EntryFlags& flags) {
   Target target = ServerTarget(session);
   Entry::Stub stub(target.channel);
   entryv1::BatchUpdateEntryRequest request;
+  TRY(CheckFileAlone(session, flags));
   if (!flags.file.empty()) {
     // A file says an entry whole, so every field of it counts.
     for (WireEntry& entry : TRY(EntriesOfFile(flags.file))) {
       *request.add_entries() = std::move(entry);
     }
   } else {
-    if (flags.id.empty()) return InvalidArgument("which entry? Give --id (or --file)");
+    if (flags.id.empty()) return session.WrongUse("which entry? Give --id (or --file)");
     WireEntry entry;
     TRY(FillEntry(flags, entry, *request.mutable_input_mask()));
     entry.set_id(flags.id);
@@ -323,6 +339,8 @@ void AddEntryCommands(CLI::App& app, Session& session) {
   command = AddCommand(*noun, session, "update",
                        "Change the fields that are given; others stay as they are",
                        "  writ entry update --id 4e7f... --x509-ttl 30m\n"
+                       "  writ entry update --id 4e7f... --hint \"\" --dns-name \"\" --admin=false "
+                       "--expires-at 0   # clears them\n"
                        "  writ entry update --id 4e7f... --selector unix:uid:1001",
                        [&session, update] { return UpdateEntries(session, *update); });
   AddEntryFlags(command, *update);

@@ -90,6 +90,9 @@ const std::map<std::string, SetMember, std::less<>>& Members() {
       {"store_svid", SET(e.set_store_svid(TRY(BoolOf(v))))},
       {"expires_at", SET(e.set_expires_at(TRY(UnixSeconds(TRY(TextOf(v))))))},
       {"hint", SET(e.set_hint(TRY(TextOf(v))))},
+      // What `entry list` prints besides; the server's to say, so passed over.
+      {"revision_number", SET((void)v; (void)e)},
+      {"created_at", SET((void)v; (void)e)},
   };
   return kMembers;
 }

@@ -72,7 +72,8 @@ std::string Joined(const std::vector<std::string>& parts, const std::string& sep
 std::string TimeText(int64_t unix_seconds, Time now) {
   if (unix_seconds == 0) return "never";
   int64_t left = unix_seconds - ToUnixSeconds(now);
-  std::string distance = left >= 0 ? "in " + Roughly(left) : Roughly(-left) + " ago";
+  std::string distance = left < 0 ? Roughly(-left) + " ago" : "in " + Roughly(left);
+  if (left == 0) distance = "now";
   return FormatTime(FromUnixSeconds(unix_seconds)) + " (" + distance + ")";
 }
 

@@ -48,7 +48,7 @@ Status DescribeFailure(const grpc::Status& status, const std::string& path) {
   std::string message = status.error_message();
   // gRPC's own words for a socket that nobody answers on; an answer of the daemon keeps its words.
   bool unreachable = code == Code::kUnavailable &&
-                     (message.find("connect") != std::string::npos || message.empty());
+                     (message.starts_with("failed to connect") || message.empty());
   if (unreachable) {
     message = "no answer on " + path + " (" + message +
               "); is the daemon running, may you open the socket, and is --socket right?";

@@ -64,6 +64,15 @@ Result<std::vector<FetchedX509>> ReadX509(const X509SVIDResponse& response,
   return fetched;
 }
 
+// A watch prints one line for each update, so that a machine reads it as it comes.
+void PrintUpdate(Session& session, const Json& answer) {
+  if (session.streaming) {
+    *session.out << answer.Dump() << '\n';
+  } else {
+    PrintJson(*session.out, answer);
+  }
+}
+
 Status ShowX509(Session& session, const SvidFlags& flags,
                 const std::vector<FetchedX509>& fetched) {
   Json list = Json::MakeArray();
@@ -100,7 +109,9 @@ Status ShowX509(Session& session, const SvidFlags& flags,
     *session.out << '\n';
   }
   if (session.output == Output::kJson) {
-    PrintJson(*session.out, Json::MakeObject().Set("svids", std::move(list)));
+    Json answer = Json::MakeObject();
+    answer.Set("svids", std::move(list));
+    PrintUpdate(session, answer);
   }
   session.out->flush();
   return OkStatus();
@@ -170,7 +181,9 @@ Result<Time> ShowTokens(Session& session, const SvidFlags& flags,
     *session.out << '\n';
   }
   if (session.output == Output::kJson) {
-    PrintJson(*session.out, Json::MakeObject().Set("svids", std::move(list)));
+    Json answer = Json::MakeObject();
+    answer.Set("svids", std::move(list));
+    PrintUpdate(session, answer);
   }
   session.out->flush();
   return renew_at;
@@ -194,6 +207,7 @@ void Pause(Session& session, const Status& why) {
 }
 
 Status WatchX509(Session& session, const SvidFlags& flags) {
+  session.streaming = true;
   Target target = TRY(WorkloadTarget(session));
   SpiffeWorkloadAPI::Stub stub(target.channel);
   int updates = 0;
@@ -217,6 +231,7 @@ Status WatchX509(Session& session, const SvidFlags& flags) {
 }
 
 Status WatchJwt(Session& session, const SvidFlags& flags) {
+  session.streaming = true;
   Target target = TRY(WorkloadTarget(session));
   for (int updates = 0; flags.count == 0 || updates < flags.count;) {
     Result<JWTSVIDResponse> response = FetchTokens(target, flags);
@@ -285,9 +300,9 @@ Status ValidateJwt(Session& session, const SvidFlags& flags) {
   if (token.empty() && !flags.file.empty()) token = TRY(ReadFile(flags.file));
   if (token == "-") token.assign(std::istreambuf_iterator<char>(std::cin), {});
   while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
-  if (token.empty()) return InvalidArgument("which token? Give --token, --file or --token -");
+  if (token.empty()) return session.WrongUse("which token? Give --token, --file or --token -");
   if (flags.audience.size() != 1) {
-    return InvalidArgument("validating takes exactly one --audience: the validator's own name");
+    return session.WrongUse("validating takes exactly one --audience: the validator's own name");
   }
   Target target = TRY(WorkloadTarget(session));
   SpiffeWorkloadAPI::Stub stub(target.channel);
@@ -333,7 +348,9 @@ void AddVerb(CLI::App& svid, Session& session, const std::string& verb,
       if (is_jwt) command->add_option("--token", flags->token, "The token; - is stdin");
       continue;
     }
-    command->add_option("--write", flags->write, "Directory to write files to (keys 0600)");
+    command->add_option("--write", flags->write,
+                        is_jwt ? "Directory to write the tokens to (0600)"
+                               : "Directory to write files to (keys 0600); keys are never printed");
     if (verb == "watch") command->add_option("--count", flags->count, "Stop after so many");
   }
 }

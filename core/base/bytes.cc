@@ -128,7 +128,9 @@ std::string Printable(std::string_view text, size_t length_max) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (i == length_max) return safe + "...";
     char c = text[i];
-    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+    if (c == '\\') {
+      safe += "\\\\";
+    } else if (c >= 0x20 && c < 0x7f) {
       safe += c;
     } else {
       safe += std::string("\\x") + kHex[static_cast<uint8_t>(c) >> 4] +

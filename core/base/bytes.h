@@ -24,8 +24,8 @@ Result<std::string> Base64Decode(std::string_view text);
 std::string Base64UrlEncode(std::string_view bytes);
 Result<std::string> Base64UrlDecode(std::string_view text);
 
-// Text from others, safe for a log line or a terminal: control bytes, non-ASCII and quotes are
-// escaped, more than `length_max` bytes are cut with a mark.
+// Text from others, safe for a terminal: control bytes, non-ASCII and backslashes are escaped, more
+// than `length_max` bytes are cut with a mark.
 std::string Printable(std::string_view text, size_t length_max = 256);
 
 }  // namespace writ

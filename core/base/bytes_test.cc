@@ -57,7 +57,7 @@ TEST(BytesTest, EveryLengthRoundTrips) {
 
 TEST(BytesTest, PrintableEscapesAndCuts) {
   EXPECT_EQ(Printable("plain text/1"), "plain text/1");
-  EXPECT_EQ(Printable("a\n\"\\\x1b\xc3"), R"(a\x0a\x22\x5c\x1b\xc3)");
+  EXPECT_EQ(Printable("a\n\"\\\x1b\xc3"), R"(a\x0a"\\\x1b\xc3)");
   EXPECT_EQ(Printable("abcdef", 3), "abc...");
   EXPECT_EQ(Printable("abc", 3), "abc");
 }

@@ -47,6 +47,16 @@ std::string OneLine(std::string_view sentence) {
   return line;
 }
 
+// A quote inside is escaped, so that no value ends before its end. Printable did the backslashes.
+std::string Quoted(std::string_view printable) {
+  std::string text = "\"";
+  for (char c : printable) {
+    if (c == '"') text += '\\';
+    text += c;
+  }
+  return text + "\"";
+}
+
 // "info  agent attested  id=spiffe://example.org/x error="no such key""
 std::string TextLine(LogLevel level, std::string_view sentence, const Log::Fields& fields) {
   std::string line(RowOf(level).name);
@@ -55,7 +65,7 @@ std::string TextLine(LogLevel level, std::string_view sentence, const Log::Field
   for (const LogField& field : fields) {
     line += " " + field.key + "=";
     std::string value = Printable(field.value, kLogValueBytesMax);
-    line += IsPlain(value) ? value : "\"" + value + "\"";
+    line += IsPlain(value) ? value : Quoted(value);
   }
   return line;
 }

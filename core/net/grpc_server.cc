@@ -31,6 +31,8 @@ constexpr int kPingIntervalMinMillis = 1000;
 constexpr int kStreamsPerConnectionMax = 1000;
 constexpr size_t kMemoryBytesMax = 512 << 20;
 // How long the streams of a connection that is too old may go on.
+// Without a call; clients connect anew at their next one.
+constexpr Duration kConnectionIdleMax = std::chrono::minutes(10);
 constexpr Duration kAgeGrace = std::chrono::minutes(5);
 
 int Millis(Duration d) {
@@ -153,6 +155,7 @@ Status PosixGrpcServer::StartGrpc() {
                              kPingIntervalMinMillis);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, Millis(kConnectionIdleMax));
   if (!options_.tcp_listeners.empty()) {  // gRPC itself adds the 10 % of jitter
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, Millis(options_.connection_age_max));
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Millis(kAgeGrace));

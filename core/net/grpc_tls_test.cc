@@ -211,7 +211,8 @@ TEST_F(GrpcTlsTest, CloseConnectionsEndsThoseThatAreNotKept) {
   hanging.Join();
   EXPECT_EQ(Echo(*gone_grpc).error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_TRUE(EchoOver(*kept).ok());
-  EXPECT_TRUE(EchoOver(*gone).ok()) << "it connects anew";
+  // The loss reaches the client's end a moment after the server's; then it connects anew.
+  while (!EchoOver(*gone).ok()) poll(nullptr, 0, 1);
 }
 
 TEST_F(GrpcTlsTest, DeadlineOfACallIsKept) {

@@ -267,7 +267,7 @@ func TestMutualTLSThroughRotation(t *testing.T) {
 		}
 	}()
 	serials := map[string]bool{}
-	config := tlsconfig.MTLSClientConfig(clientSource, clientSource, tlsconfig.AuthorizeID(workload))
+	config := tlsconfig.MTLSClientConfig(clientSource, clientSource, tlsconfig.AuthorizeMemberOf(trustDomain))
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
 	for len(serials) < 2 {
