@@ -54,10 +54,11 @@ class StoreRegistry final : public Registry {
 
 // ---- following the store ------------------------------------------------------------------------
 
-// Listens first: a change during the load waits for its end and is read again then.
+// Listens first: a change during the load waits for its end and is read again then. No lock is held
+// at SetListener, which waits for writes that may wait for Follow.
 Status StoreRegistry::LoadAll() {
-  MutexLock follow(follow_mu_);
   store_.changes().SetListener([this](const std::vector<Change>& changes) { Follow(changes); });
+  MutexLock follow(follow_mu_);
   WriterLock lock(mu_);
   uint64_t sequence = 0;
   TRY(store_.entries().ForEach(&sequence, [&](Entry entry) { entries_.Put(entry); }),
