@@ -30,10 +30,12 @@ add_library(writ_pch_grpc STATIC ${CMAKE_BINARY_DIR}/pch/empty.cc)
 target_precompile_headers(writ_pch_grpc PRIVATE <grpcpp/grpcpp.h> <string> <vector> <memory>
                           <functional>)
 target_link_libraries(writ_pch_grpc PRIVATE writ_grpc)
-add_library(writ_pch_test STATIC ${CMAKE_BINARY_DIR}/pch/empty.cc)
-target_precompile_headers(writ_pch_test PRIVATE <gtest/gtest.h> <string> <vector> <memory>
-                          <functional>)
-target_link_libraries(writ_pch_test PRIVATE GTest::gtest)
+if(WRIT_TESTS)
+  add_library(writ_pch_test STATIC ${CMAKE_BINARY_DIR}/pch/empty.cc)
+  target_precompile_headers(writ_pch_test PRIVATE <gtest/gtest.h> <string> <vector> <memory>
+                            <functional>)
+  target_link_libraries(writ_pch_test PRIVATE GTest::gtest)
+endif()
 
 function(writ_target_name out folder)
   string(REPLACE "/" "_" name ${folder})
