@@ -3,10 +3,12 @@
 // writ-agent: the command line of the agent. Exit status: 0 done, 1 refused or failed, 2 wrong use.
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/agent.h"
 #include "agent/config.h"
+#include "core/base/command_line.h"
 #include "core/base/environment.h"
 #include "core/base/log.h"
 #include "core/base/process.h"
@@ -16,9 +18,7 @@
 namespace writ {
 namespace {
 
-constexpr int kDone = 0;
-constexpr int kFailed = 1;
-constexpr int kWrongUse = 2;
+constexpr std::string_view kProgram = "writ-agent";
 
 constexpr char kUsage[] =
     "writ-agent: attests this node and serves the SPIFFE Workload API to its processes.\n"
@@ -34,10 +34,7 @@ constexpr char kUsage[] =
 
 void Print(FILE* to, const std::string& text) { fwrite(text.data(), 1, text.size(), to); }
 
-int Fail(const Status& status) {
-  Print(stderr, "writ-agent: " + status.message() + "\n");
-  return kFailed;
-}
+int Fail(const Status& status) { return FailDaemon(kProgram, status); }
 
 int Validate(const std::vector<std::string>& arguments) {
   const Result<AgentConfig> config = LoadAgentConfig(arguments, ProcessEnvironment());
@@ -48,7 +45,7 @@ int Validate(const std::vector<std::string>& arguments) {
     Print(stdout, "warning: " + warning + "\n");
   }
   Print(stdout, "The configuration is valid.\n");
-  return kDone;
+  return kExitDone;
 }
 
 int Run(const std::vector<std::string>& arguments) {
@@ -66,35 +63,20 @@ int Run(const std::vector<std::string>& arguments) {
   const Status verdict = agent.ok() ? (*agent)->Run() : agent.status();
   if (!verdict.ok()) {
     log->Error("writ-agent ends: it cannot go on", {{"reason", verdict}});
-    return kFailed;
+    return kExitFailed;
   }
   log->Info("writ-agent has stopped");
-  return kDone;
-}
-
-int Main(const std::vector<std::string>& arguments) {
-  const std::string command = arguments.empty() ? "" : arguments.front();
-  const bool asks_for_help =
-      !arguments.empty() && (arguments.back() == "--help" || arguments.back() == "-h");
-  if (asks_for_help || command == "help") {
-    Print(stdout, kUsage + AgentFlagHelp());
-    return kDone;
-  }
-  if (command == "--version") {
-    Print(stdout, "writ-agent " + std::string(Version()) + "\n");
-    return kDone;
-  }
-  const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1),
-                                      arguments.end());
-  if (command == "run") return Run(rest);
-  if (command == "validate") return Validate(rest);
-  Print(stderr, command.empty() ? std::string("writ-agent: no command given\n\n")
-                                : "writ-agent: there is no command \"" + command + "\"\n\n");
-  Print(stderr, kUsage);
-  return kWrongUse;
+  return kExitDone;
 }
 
 }  // namespace
 }  // namespace writ
 
-int main(int argc, char** argv) { return writ::Main({argv + 1, argv + argc}); }
+int main(int argc, char** argv) {
+  return writ::RunDaemon({.program = writ::kProgram,
+                          .usage = writ::kUsage,
+                          .flag_help = writ::AgentFlagHelp,
+                          .run = writ::Run,
+                          .validate = writ::Validate},
+                         {argv + 1, argv + argc});
+}

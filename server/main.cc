@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/clock.h"
+#include "core/base/command_line.h"
 #include "core/base/environment.h"
 #include "core/base/log.h"
 #include "core/base/process.h"
@@ -22,9 +24,7 @@
 namespace writ {
 namespace {
 
-constexpr int kDone = 0;
-constexpr int kFailed = 1;
-constexpr int kWrongUse = 2;
+constexpr std::string_view kProgram = "writ-server";
 
 constexpr char kUsage[] =
     "writ-server: the authority of one trust domain: it attests nodes and issues SVIDs.\n"
@@ -42,12 +42,10 @@ constexpr char kUsage[] =
 
 void Print(FILE* to, const std::string& text) { fwrite(text.data(), 1, text.size(), to); }
 
-int Fail(const Status& status) {
-  Print(stderr, "writ-server: " + status.message() + "\n");
-  return kFailed;
-}
+int Fail(const Status& status) { return FailDaemon(kProgram, status); }
 
-int Validate(std::vector<std::string> arguments) {
+int Validate(const std::vector<std::string>& given) {
+  std::vector<std::string> arguments = given;
   bool deep = std::erase(arguments, "--deep") > 0;
   const Result<ServerConfig> config = LoadServerConfig(arguments, ProcessEnvironment());
   if (!config.ok()) return Fail(config.status());
@@ -57,7 +55,7 @@ int Validate(std::vector<std::string> arguments) {
     Print(stdout, "warning: " + warning + "\n");
   }
   Print(stdout, "The configuration is valid.\n");
-  return kDone;
+  return kExitDone;
 }
 
 int Run(const std::vector<std::string>& arguments) {
@@ -77,39 +75,24 @@ int Run(const std::vector<std::string>& arguments) {
       Server::Start(*config, {.clock = &clock, .random = &random, .log = log.get()});
   if (!server.ok()) {
     log->Error("writ-server ends: it cannot start", {{"reason", server.status()}});
-    return kFailed;
+    return kExitFailed;
   }
   sd_notify(0, "READY=1");
   while (stop.WaitForReload()) (*server)->Reload();
   sd_notify(0, "STOPPING=1");
   (*server)->Stop();
   log->Info("writ-server has stopped");
-  return kDone;
-}
-
-int Main(const std::vector<std::string>& arguments) {
-  const std::string command = arguments.empty() ? "" : arguments.front();
-  const bool asks_for_help =
-      !arguments.empty() && (arguments.back() == "--help" || arguments.back() == "-h");
-  if (asks_for_help || command == "help") {
-    Print(stdout, kUsage + ServerFlagHelp());
-    return kDone;
-  }
-  if (command == "--version") {
-    Print(stdout, "writ-server " + std::string(Version()) + "\n");
-    return kDone;
-  }
-  const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1),
-                                      arguments.end());
-  if (command == "run") return Run(rest);
-  if (command == "validate") return Validate(rest);
-  Print(stderr, command.empty() ? std::string("writ-server: no command given\n\n")
-                                : "writ-server: there is no command \"" + command + "\"\n\n");
-  Print(stderr, kUsage);
-  return kWrongUse;
+  return kExitDone;
 }
 
 }  // namespace
 }  // namespace writ
 
-int main(int argc, char** argv) { return writ::Main({argv + 1, argv + argc}); }
+int main(int argc, char** argv) {
+  return writ::RunDaemon({.program = writ::kProgram,
+                          .usage = writ::kUsage,
+                          .flag_help = writ::ServerFlagHelp,
+                          .run = writ::Run,
+                          .validate = writ::Validate},
+                         {argv + 1, argv + argc});
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RunDaemon: the command line that both daemons share: run, validate, --help and --version. Exit
+// status: 0 done, 1 refused or failed, 2 wrong use.
+//
+// Threads: the main thread, once.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/status.h"
+
+namespace writ {
+
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitWrongUse = 2;
+
+struct DaemonCommands {
+  std::string_view program;                         // "writ-server"
+  std::string_view usage;                           // ends with an empty line
+  std::string (*flag_help)();                       // the settings' flags, below the usage
+  int (*run)(const std::vector<std::string>&);      // what follows the command; an exit status
+  int (*validate)(const std::vector<std::string>&);
+};
+
+int RunDaemon(const DaemonCommands& commands, const std::vector<std::string>& arguments);
+
+// Tells the operator why `program` ends; kExitFailed.
+int FailDaemon(std::string_view program, const Status& status);
+
+}  // namespace writ
