@@ -105,7 +105,7 @@ class TreeBuilder final : public YAML::EventHandler {
         node.line = frame.key->line;
         node.column = frame.key->column;
       }
-      frame.node.members.emplace_back(std::move(*frame.key), std::move(node));
+      frame.node.members.push_back({std::move(*frame.key), std::move(node)});
       frame.key.reset();
     } else {
       PutKey(frame, std::move(node));

@@ -22,7 +22,7 @@ inline constexpr size_t kYamlKeysMax = 1024;  // of one map
 
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
-  using Member = std::pair<YamlNode, YamlNode>;
+  struct Member;
 
   Kind kind = Kind::kNull;
   int line = 1;    // counted from 1
@@ -33,6 +33,11 @@ struct YamlNode {
 
   // The value of a key of this map, or null pointer.
   const YamlNode* Find(std::string_view key) const;
+};
+
+struct YamlNode::Member {
+  YamlNode first;   // the key
+  YamlNode second;  // its value
 };
 
 // "text", "a list", "a map", "nothing": for messages.
