@@ -27,7 +27,6 @@
 namespace writ {
 namespace {
 
-constexpr size_t kJwtSvidsMax = 1000;
 constexpr mode_t kDataDirectoryMode = 0700;
 constexpr mode_t kWorkloadSocketMode = 0666;
 constexpr mode_t kWorkloadDirectoryMode = 0755;
@@ -109,7 +108,7 @@ Status WiredAgent::OpenData() {
 
 void WiredAgent::MakeParts() {
   prover_ = MakeJoinTokenProver(config_.join_token.Clone());
-  cache_ = Cache::Make(&clock_, kJwtSvidsMax);
+  cache_ = Cache::Make(&clock_, config_.cache);
   loop_ = AgentLoop::Make({.trust_domain = *config_.trust_domain,
                            .server_address = config_.server.address,
                            .bootstrap = BootstrapOf(config_),

@@ -15,6 +15,7 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 
 constexpr DurationRange kSyncIntervalRange{.min = milliseconds(100), .max = hours(24)};
+constexpr int64_t kCachedSvidsMax = 1'000'000;
 constexpr size_t kJoinTokenBytesMax = 255;
 
 // Its text is never in an answer.
@@ -106,6 +107,14 @@ void Declare(ConfigSchema& schema, AgentConfig* config) {
                 "How often entries and bundle are fetched from the server.", kSyncIntervalRange);
   schema.Enum<KeyType>("svid_key_type", &config->svid_key_type, KeyTypes(),
                        "Key type of workloads' X.509-SVIDs.");
+  schema.Int("cache.x509", &config->cache.x509_max,
+             "How many X.509-SVIDs are held, the least recently used going first. Those with a "
+             "subscriber stay, and may exceed it; an entry that is left out gets its SVID as soon "
+             "as a workload asks.",
+             {.min = 0, .max = kCachedSvidsMax});
+  schema.Int("cache.jwt", &config->cache.jwt_max,
+             "How many JWT-SVIDs are held, the least recently used going first; 0 holds none.",
+             {.min = 0, .max = kCachedSvidsMax});
   DeclareLogSettings(schema, &config->log);
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/cache/cache.h"
 #include "attestors/unix/unix_attestor.h"
 #include "core/base/clock.h"
 #include "core/base/config.h"
@@ -45,6 +46,7 @@ struct AgentConfig {
   Secret join_token;                    // empty: none was given
   UnixAttestorOptions unix_attestor;
   KeyManagerKind key_manager = KeyManagerKind::kDisk;
+  CacheLimits cache;
   Duration sync_interval = std::chrono::seconds(5);
   KeyType svid_key_type = KeyType::kEcP256;
   LogSettings log;

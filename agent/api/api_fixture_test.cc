@@ -115,7 +115,7 @@ std::shared_ptr<grpc::Channel> OtherProcess::Channel() {
 
 ApiFixture::ApiFixture() {
   signer_ = MakeSoftwareSigner(PrivateKey::Generate(KeyType::kEcP256).value());
-  cache_ = Cache::Make(&clock_, 100);
+  cache_ = Cache::Make(&clock_, {});
   auto attestor = std::make_unique<TableAttestor>();
   attestor_ = attestor.get();
   attestor_->Answer(0, std::vector<Selector>{a_});

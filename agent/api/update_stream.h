@@ -70,13 +70,14 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
   // Null: nothing to say yet. `first`: nothing has been said yet.
   using Compose = std::unique_ptr<Response> (*)(const WorkloadUpdate& update, bool first);
 
-  UpdateStream(const StreamSetting& setting, std::shared_ptr<const Caller> caller, Compose compose)
-      : setting_(setting), caller_(std::move(caller)), compose_(compose) {}
+  UpdateStream(const StreamSetting& setting, std::shared_ptr<const Caller> caller,
+               Interest interest, Compose compose)
+      : setting_(setting), caller_(std::move(caller)), interest_(interest), compose_(compose) {}
 
   static grpc::ServerWriteReactor<Response>* Start(const StreamSetting& setting,
                                                    std::shared_ptr<const Caller> caller,
-                                                   Compose compose) {
-    auto stream = std::make_shared<UpdateStream>(setting, std::move(caller), compose);
+                                                   Interest interest, Compose compose) {
+    auto stream = std::make_shared<UpdateStream>(setting, std::move(caller), interest, compose);
     const Result<uint64_t> number = setting.streams->Enter(stream->caller_->pid(), stream);
     if (!number.ok()) return RefusedStream<Response>::Start(number.status());
     stream->number_ = *number;
@@ -138,7 +139,7 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
     auto notify = [weak = this->weak_from_this(), delivery = setting_.delivery] {
       if (auto stream = weak.lock()) delivery->Schedule(std::move(stream));
     };
-    auto subscription = setting_.cache->Subscribe(*selectors, std::move(notify));
+    auto subscription = setting_.cache->Subscribe(*selectors, interest_, std::move(notify));
     {
       MutexLock lock(mu_);
       if (ended_) return;
@@ -171,6 +172,7 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
 
   const StreamSetting& setting_;
   const std::shared_ptr<const Caller> caller_;
+  const Interest interest_;
   const Compose compose_;
   uint64_t number_ = 0;                 // set before gRPC knows the stream
   std::shared_ptr<UpdateStream> self_;  // set before gRPC knows the stream, cleared by OnDone

@@ -66,10 +66,12 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
 
   template <typename Response>
   grpc::ServerWriteReactor<Response>* StartStream(
-      const Context& context, typename UpdateStream<Response>::Compose compose) {
+      const Context& context, Interest interest,
+      typename UpdateStream<Response>::Compose compose) {
     Result<std::shared_ptr<const Caller>> caller = Admit(context);
     if (!caller.ok()) return RefusedStream<Response>::Start(caller.status());
-    return UpdateStream<Response>::Start(streams_, std::move(caller).value(), compose);
+    return UpdateStream<Response>::Start(streams_, std::move(caller).value(), interest,
+                                         compose);
   }
 
   // The optional WIT-SVID profile; the header is checked first, as for every call.
@@ -83,15 +85,15 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
 
   grpc::ServerWriteReactor<X509SVIDResponse>* FetchX509SVID(Context* context,
                                                             const X509SVIDRequest*) override {
-    return StartStream<X509SVIDResponse>(*context, MakeX509Svids);
+    return StartStream<X509SVIDResponse>(*context, Interest::kX509, MakeX509Svids);
   }
   grpc::ServerWriteReactor<X509BundlesResponse>* FetchX509Bundles(
       Context* context, const X509BundlesRequest*) override {
-    return StartStream<X509BundlesResponse>(*context, MakeX509Bundles);
+    return StartStream<X509BundlesResponse>(*context, Interest::kBundle, MakeX509Bundles);
   }
   grpc::ServerWriteReactor<JWTBundlesResponse>* FetchJWTBundles(Context* context,
                                                                 const JWTBundlesRequest*) override {
-    return StartStream<JWTBundlesResponse>(*context, MakeJwtBundles);
+    return StartStream<JWTBundlesResponse>(*context, Interest::kBundle, MakeJwtBundles);
   }
   grpc::ServerWriteReactor<WITSVIDResponse>* FetchWITSVID(Context* context,
                                                           const WITSVIDRequest*) override {

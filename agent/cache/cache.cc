@@ -9,6 +9,7 @@
 
 #include "agent/cache/entry_index.h"
 #include "agent/cache/jwt_lru.h"
+#include "agent/cache/x509_shelf.h"
 
 namespace writ {
 
@@ -60,7 +61,7 @@ bool SameUpdate(const WorkloadUpdate& a, const WorkloadUpdate& b) {
 }
 
 // Of the entries with the same hint the oldest stays, then the one with the smallest ID.
-void KeepHintsUnique(std::vector<const HeldEntry*>& matches) {
+void KeepHintsUnique(std::vector<HeldEntry*>& matches) {
   std::map<std::string_view, const Entry*> holders;
   for (const HeldEntry* held : matches) {
     const Entry* entry = held->entry.get();
@@ -77,11 +78,19 @@ void KeepHintsUnique(std::vector<const HeldEntry*>& matches) {
 
 class MemoryCache final : public Cache, public std::enable_shared_from_this<MemoryCache> {
  public:
-  MemoryCache(Clock* clock, size_t jwt_max) : clock_(clock), jwts_(jwt_max) {}
+  MemoryCache(Clock* clock, CacheLimits limits)
+      : clock_(clock),
+        shelf_(static_cast<size_t>(limits.x509_max)),
+        jwts_(static_cast<size_t>(limits.jwt_max)) {}
 
   void Apply(CacheChange change) override EXCLUDES(mu_);
   Time DropExpired() override EXCLUDES(mu_);
-  std::unique_ptr<Subscription> Subscribe(Selectors selectors,
+  std::vector<X509Want> WantedOf(const CacheChange& change) override EXCLUDES(mu_);
+  std::vector<X509Want> Wanted() override EXCLUDES(mu_);
+  std::vector<X509Want> Awaited() override EXCLUDES(mu_);
+  void OnAwaited(std::function<void()> awaited) override { awaited_ = std::move(awaited); }
+  Time NextRenewal() const override EXCLUDES(mu_);
+  std::unique_ptr<Subscription> Subscribe(Selectors selectors, Interest interest,
                                           std::function<void()> notify) override EXCLUDES(mu_);
   std::shared_ptr<const WorkloadUpdate> Lookup(const Selectors& selectors) override EXCLUDES(mu_);
   std::shared_ptr<const Bundle> CurrentBundle() const override EXCLUDES(mu_);
@@ -90,26 +99,32 @@ class MemoryCache final : public Cache, public std::enable_shared_from_this<Memo
   void PutJwt(const Entry& entry, const std::vector<std::string>& audience, HeldJwt jwt) override
       EXCLUDES(mu_);
 
-  void Unsubscribe(const Selectors& selectors, const std::shared_ptr<Slot>& slot) EXCLUDES(mu_);
+  void Unsubscribe(const Selectors& selectors, Interest interest,
+                   const std::shared_ptr<Slot>& slot) EXCLUDES(mu_);
 
  private:
   using Slots = std::vector<std::shared_ptr<Slot>>;
 
   void Put(Entry entry, std::set<Group*>& affected) REQUIRES(mu_);
   void Remove(const std::string& entry_id, std::set<Group*>& affected) REQUIRES(mu_);
+  void CountDemand(HeldEntry& held, std::set<Group*>& affected) REQUIRES(mu_);
+  void TakeBundle(std::shared_ptr<const Bundle> bundle) REQUIRES(mu_);
+  void Shrink(std::set<Group*>& affected) REQUIRES(mu_);
   void NoteExpiry(const HeldEntry& held) REQUIRES(mu_);
   bool ExpireEntry(HeldEntry& held, Time now) REQUIRES(mu_);
   bool Holds(const Entry& entry) const REQUIRES(mu_);
   std::shared_ptr<const WorkloadUpdate> Compute(const SelectorIds& selectors) const REQUIRES(mu_);
   void Recompute(const std::set<Group*>& affected, Slots& to_notify) REQUIRES(mu_);
 
-  Clock* const clock_;  // constant after construction
+  Clock* const clock_;             // constant after construction
+  std::function<void()> awaited_;  // constant after OnAwaited()
   mutable Mutex mu_;
   bool synced_ GUARDED_BY(mu_) = false;
   std::shared_ptr<const Bundle> bundle_ GUARDED_BY(mu_);
   std::unordered_map<std::string, HeldEntry> entries_ GUARDED_BY(mu_);  // by entry ID
   std::map<Selectors, Group> groups_ GUARDED_BY(mu_);
   EntryIndex index_ GUARDED_BY(mu_);
+  X509Shelf shelf_ GUARDED_BY(mu_);
   JwtLru jwts_ GUARDED_BY(mu_);
   Time next_expiry_ GUARDED_BY(mu_) = Time::max();  // no entry or X.509-SVID ends before
   Time last_expiry_check_ GUARDED_BY(mu_) = Time::min();
@@ -131,10 +146,13 @@ void Notify(const std::vector<std::shared_ptr<Slot>>& slots) {
 
 class SlotSubscription final : public Subscription {
  public:
-  SlotSubscription(std::shared_ptr<MemoryCache> cache, Selectors selectors,
+  SlotSubscription(std::shared_ptr<MemoryCache> cache, Selectors selectors, Interest interest,
                    std::shared_ptr<Slot> slot)
-      : cache_(std::move(cache)), selectors_(std::move(selectors)), slot_(std::move(slot)) {}
-  ~SlotSubscription() override { cache_->Unsubscribe(selectors_, slot_); }
+      : cache_(std::move(cache)),
+        selectors_(std::move(selectors)),
+        interest_(interest),
+        slot_(std::move(slot)) {}
+  ~SlotSubscription() override { cache_->Unsubscribe(selectors_, interest_, slot_); }
 
   std::shared_ptr<const WorkloadUpdate> Take() override {
     MutexLock lock(slot_->mu);
@@ -148,6 +166,7 @@ class SlotSubscription final : public Subscription {
  private:
   const std::shared_ptr<MemoryCache> cache_;
   const Selectors selectors_;
+  const Interest interest_;
   const std::shared_ptr<Slot> slot_;
 };
 
@@ -159,6 +178,15 @@ void MemoryCache::NoteExpiry(const HeldEntry& held) {
   }
 }
 
+// Which groups want the entry's SVID; its selectors have just been indexed.
+void MemoryCache::CountDemand(HeldEntry& held, std::set<Group*>& affected) {
+  std::set<Group*> groups;
+  index_.CollectGroups(held, groups);
+  held.demand = static_cast<uint32_t>(
+      std::ranges::count_if(groups, [](const Group* group) { return group->x509_slots > 0; }));
+  affected.merge(groups);
+}
+
 void MemoryCache::Put(Entry entry, std::set<Group*>& affected) {
   HeldEntry& held = entries_[entry.id];
   if (held.entry) {
@@ -166,12 +194,14 @@ void MemoryCache::Put(Entry entry, std::set<Group*>& affected) {
     index_.CollectGroups(held, affected);
     index_.Remove(&held);
     jwts_.DropEntry(entry.id);
-    if (held.entry->spiffe_id != entry.spiffe_id) held.x509 = nullptr;
+    if (held.entry->spiffe_id != entry.spiffe_id) shelf_.SetX509(&held, nullptr);
+    shelf_.RenewNow(&held);  // served on with the SVID at hand until the new one is here
   }
   held.entry = std::make_shared<const Entry>(std::move(entry));
   held.expired = held.entry->ExpiredAt(clock_->Now());
   index_.Add(&held);
-  index_.CollectGroups(held, affected);
+  CountDemand(held, affected);
+  shelf_.Refile(&held);
   NoteExpiry(held);
 }
 
@@ -180,8 +210,24 @@ void MemoryCache::Remove(const std::string& entry_id, std::set<Group*>& affected
   if (at == entries_.end()) return;
   index_.CollectGroups(at->second, affected);
   index_.Remove(&at->second);
+  shelf_.Remove(&at->second);
   jwts_.DropEntry(entry_id);
   entries_.erase(at);
+}
+
+void MemoryCache::Shrink(std::set<Group*>& affected) {
+  for (const HeldEntry* held : shelf_.Shrink()) index_.CollectGroups(*held, affected);
+}
+
+// Once for each authority that becomes tainted: a server that goes on signing with it is not asked
+// again and again.
+void MemoryCache::TakeBundle(std::shared_ptr<const Bundle> bundle) {
+  std::set<std::string> tainted = TaintedKeyIds(*bundle);
+  if (bundle_) {
+    for (const std::string& id : TaintedKeyIds(*bundle_)) tainted.erase(id);
+  }
+  if (!tainted.empty()) shelf_.RenewSignedBy(tainted);
+  bundle_ = std::move(bundle);
 }
 
 void MemoryCache::Apply(CacheChange change) {
@@ -189,21 +235,22 @@ void MemoryCache::Apply(CacheChange change) {
   {
     MutexLock lock(mu_);
     std::set<Group*> affected;
+    bool concerns_all = !synced_;
+    synced_ = true;
+    if (change.bundle) {
+      concerns_all |= !SameBundle(bundle_, change.bundle);
+      TakeBundle(std::move(change.bundle));
+    }
     for (const std::string& id : change.removed) Remove(id, affected);
     for (Entry& entry : change.put) Put(std::move(entry), affected);
     for (auto& [id, x509] : change.x509) {
       auto at = entries_.find(id);
       if (at == entries_.end()) continue;
-      at->second.x509 = std::move(x509);
+      shelf_.SetX509(&at->second, std::move(x509));
       index_.CollectGroups(at->second, affected);
       NoteExpiry(at->second);
     }
-    bool concerns_all = !synced_;
-    synced_ = true;
-    if (change.bundle) {
-      concerns_all |= !SameBundle(bundle_, change.bundle);
-      bundle_ = std::move(change.bundle);
-    }
+    Shrink(affected);
     if (concerns_all) {
       for (auto& [selectors, group] : groups_) affected.insert(&group);
     }
@@ -215,13 +262,14 @@ void MemoryCache::Apply(CacheChange change) {
 bool MemoryCache::ExpireEntry(HeldEntry& held, Time now) {
   bool changed = false;
   if (held.x509 && held.x509->not_after <= now) {
-    held.x509 = nullptr;
+    shelf_.SetX509(&held, nullptr);
     changed = true;
   }
   // Both ways: the wall clock may have been set back.
   if (held.expired != held.entry->ExpiredAt(now)) {
     held.expired = !held.expired;
     if (held.expired) jwts_.DropEntry(held.entry->id);
+    shelf_.Refile(&held);
     changed = true;
   }
   return changed;
@@ -254,7 +302,7 @@ std::shared_ptr<const WorkloadUpdate> MemoryCache::Compute(const SelectorIds& se
   auto update = std::make_shared<WorkloadUpdate>();
   if (!synced_) return update;
   update->bundle = bundle_;
-  std::vector<const HeldEntry*> matches = index_.Match(selectors);
+  std::vector<HeldEntry*> matches = index_.Match(selectors);
   std::erase_if(matches,
                 [](const HeldEntry* held) { return held->expired || held->entry->store_svid; });
   KeepHintsUnique(matches);
@@ -279,13 +327,49 @@ void MemoryCache::Recompute(const std::set<Group*>& affected, Slots& to_notify) 
   }
 }
 
-std::unique_ptr<Subscription> MemoryCache::Subscribe(Selectors selectors,
+std::vector<X509Want> WantsOf(const auto& entries) {
+  std::vector<X509Want> wants;
+  wants.reserve(entries.size());
+  for (const HeldEntry* held : entries) {
+    wants.push_back(X509Want{held->entry->id, held->entry->spiffe_id});
+  }
+  return wants;
+}
+
+std::vector<X509Want> MemoryCache::WantedOf(const CacheChange& change) {
+  MutexLock lock(mu_);
+  const Time now = clock_->Now();
+  std::vector<X509Want> wants;
+  for (const Entry& entry : change.put) {
+    if (entry.store_svid || entry.ExpiredAt(now)) continue;
+    if (index_.IsWanted(entry.selectors)) wants.push_back(X509Want{entry.id, entry.spiffe_id});
+  }
+  return wants;
+}
+
+std::vector<X509Want> MemoryCache::Wanted() {
+  MutexLock lock(mu_);
+  return WantsOf(shelf_.Wanted(clock_->Now()));
+}
+
+std::vector<X509Want> MemoryCache::Awaited() {
+  MutexLock lock(mu_);
+  return WantsOf(shelf_.Awaited());
+}
+
+Time MemoryCache::NextRenewal() const {
+  MutexLock lock(mu_);
+  return shelf_.NextRenewal();
+}
+
+std::unique_ptr<Subscription> MemoryCache::Subscribe(Selectors selectors, Interest interest,
                                                      std::function<void()> notify) {
   auto slot = std::make_shared<Slot>();
   {
     MutexLock lock(slot->notify_mu);
     slot->notify = std::move(notify);
   }
+  bool waits = false;
   {
     MutexLock lock(mu_);
     auto [at, is_new] = groups_.try_emplace(selectors);
@@ -294,25 +378,49 @@ std::unique_ptr<Subscription> MemoryCache::Subscribe(Selectors selectors,
       index_.AddGroup(&group, selectors);
       group.update = Compute(group.selectors);
     }
+    if (interest == Interest::kX509 && group.x509_slots++ == 0) {
+      for (HeldEntry* held : index_.Match(group.selectors)) {
+        shelf_.AddDemand(held);
+        waits |= held->place == HeldEntry::Place::kAwaited;
+      }
+    }
     group.slots.insert(slot);
     Offer(*slot, group.update);
   }
   Notify({slot});
-  return std::make_unique<SlotSubscription>(shared_from_this(), std::move(selectors), slot);
+  if (waits && awaited_) awaited_();
+  return std::make_unique<SlotSubscription>(shared_from_this(), std::move(selectors), interest,
+                                            slot);
 }
 
-void MemoryCache::Unsubscribe(const Selectors& selectors, const std::shared_ptr<Slot>& slot) {
+void MemoryCache::Unsubscribe(const Selectors& selectors, Interest interest,
+                              const std::shared_ptr<Slot>& slot) {
   {
     MutexLock lock(slot->notify_mu);
     slot->notify = nullptr;
   }
-  MutexLock lock(mu_);
-  auto at = groups_.find(selectors);
-  CHECK(at != groups_.end());
-  at->second.slots.erase(slot);
-  if (!at->second.slots.empty()) return;
-  index_.RemoveGroup(&at->second);
-  groups_.erase(at);
+  Slots to_notify;
+  {
+    MutexLock lock(mu_);
+    auto at = groups_.find(selectors);
+    CHECK(at != groups_.end());
+    Group& group = at->second;
+    group.slots.erase(slot);
+    const bool last_x509 = interest == Interest::kX509 && --group.x509_slots == 0;
+    if (last_x509) {
+      for (HeldEntry* held : index_.Match(group.selectors)) shelf_.DropDemand(held);
+    }
+    if (group.slots.empty()) {
+      index_.RemoveGroup(&group);
+      groups_.erase(at);
+    }
+    if (last_x509) {
+      std::set<Group*> affected;
+      Shrink(affected);
+      Recompute(affected, to_notify);
+    }
+  }
+  Notify(to_notify);
 }
 
 std::shared_ptr<const WorkloadUpdate> MemoryCache::Lookup(const Selectors& selectors) {
@@ -349,8 +457,16 @@ void MemoryCache::PutJwt(const Entry& entry, const std::vector<std::string>& aud
 
 }  // namespace
 
-std::shared_ptr<Cache> Cache::Make(Clock* clock, size_t jwt_max) {
-  return std::make_shared<MemoryCache>(clock, jwt_max);
+std::set<std::string> TaintedKeyIds(const Bundle& bundle) {
+  std::set<std::string> ids;
+  for (const X509Authority& authority : bundle.x509) {
+    if (authority.tainted) ids.insert(authority.certificate.subject_key_id());
+  }
+  return ids;
+}
+
+std::shared_ptr<Cache> Cache::Make(Clock* clock, CacheLimits limits) {
+  return std::make_shared<MemoryCache>(clock, limits);
 }
 
 }  // namespace writ

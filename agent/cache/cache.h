@@ -9,6 +9,9 @@
 // and then it is not delivered. A subscriber whose last entry went gets kNoIdentity at that Apply;
 // a swap of entries within one Apply never shows as an empty state.
 //
+// X.509-SVIDs and JWT-SVIDs are bounded (CacheLimits); an entry without its SVID is served as soon
+// as a subscriber has come and agent/sync has fetched it.
+//
 // Cost: an Apply looks at the subscribers whose selectors an entry concerns, not at all of them,
 // and subscribers with equal selectors share one update.
 //
@@ -17,10 +20,12 @@
 // its callback takes: its destructor waits for a running callback.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,6 +44,7 @@ struct HeldX509 {
   Secret key_pkcs8;       // what the Workload API hands out
   Time not_before;
   Time not_after;
+  Time renew_at;
   std::string authority_key_id;  // raw: to find those of a tainted authority
 };
 
@@ -88,18 +94,55 @@ struct CacheChange {
   std::shared_ptr<const Bundle> bundle;                         // null: unchanged
 };
 
-class Cache {
+// Key IDs (raw) of the bundle's tainted X.509 authorities.
+std::set<std::string> TaintedKeyIds(const Bundle& bundle);
+
+// An X.509-SVID that is to be issued.
+struct X509Want {
+  std::string entry_id;
+  SpiffeId spiffe_id;
+};
+
+// What agent/sync writes, and what it learns from there: which SVIDs are to be issued.
+class CacheFeed {
  public:
-  // At most `jwt_max` JWT-SVIDs are held; the least recently used goes first.
-  static std::shared_ptr<Cache> Make(Clock* clock, size_t jwt_max);
-  virtual ~Cache() = default;
+  virtual ~CacheFeed() = default;
 
   virtual void Apply(CacheChange change) = 0;
   // Takes out what has ended by now: X.509-SVIDs, JWT-SVIDs and entries. Returns when the next of
   // them ends.
   virtual Time DropExpired() = 0;
+
+  // Of `change`, which is about to be applied: the SVIDs without which a subscriber would see a gap
+  // or something old.
+  virtual std::vector<X509Want> WantedOf(const CacheChange& change) = 0;
+  // First those that subscribers wait for, then those that are due for renewal, then those that
+  // are worth having ahead of demand.
+  virtual std::vector<X509Want> Wanted() = 0;
+  // Those alone that subscribers wait for.
+  virtual std::vector<X509Want> Awaited() = 0;
+  // `awaited`: a new subscriber waits for an SVID. Set before the first Subscribe; must only
+  // schedule work.
+  virtual void OnAwaited(std::function<void()> awaited) = 0;
+  virtual Time NextRenewal() const = 0;
+};
+
+struct CacheLimits {
+  // X.509-SVIDs. Those with a subscriber are never given up and may exceed it; the least recently
+  // used of the others go first.
+  int64_t x509_max = 1000;
+  int64_t jwt_max = 1000;  // JWT-SVIDs; the least recently used goes first
+};
+
+// What a subscriber needs from the cache besides the bundle.
+enum class Interest { kX509, kBundle };
+
+class Cache : public CacheFeed {
+ public:
+  static std::shared_ptr<Cache> Make(Clock* clock, CacheLimits limits);
+
   // `notify`: something new can be taken. Called first from within Subscribe when there is already.
-  virtual std::unique_ptr<Subscription> Subscribe(Selectors selectors,
+  virtual std::unique_ptr<Subscription> Subscribe(Selectors selectors, Interest interest,
                                                   std::function<void()> notify) = 0;
   // The state now, without subscribing.
   virtual std::shared_ptr<const WorkloadUpdate> Lookup(const Selectors& selectors) = 0;

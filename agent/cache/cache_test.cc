@@ -8,31 +8,13 @@
 #include <map>
 #include <set>
 
+#include "agent/cache/cache_fixture.h"
 #include "core/base/thread.h"
-#include "test/fake/fake_clock.h"
 
 namespace writ {
 namespace {
 
 using State = WorkloadUpdate::State;
-
-Selector Uid(int uid) { return Selector{"unix", "uid:" + std::to_string(uid)}; }
-
-Entry MakeEntry(const std::string& id, Selectors selectors) {
-  return Entry{.id = id,
-               .spiffe_id = *SpiffeId::Parse("spiffe://example.org/" + id),
-               .parent_id = *SpiffeId::Parse("spiffe://example.org/spire/agent/x"),
-               .selectors = std::move(selectors),
-               .created_at = 1};
-}
-
-std::shared_ptr<const HeldX509> MakeX509(const std::string& name, Time not_after = Time::max()) {
-  auto held = std::make_shared<HeldX509>();
-  held->chain_der = name;
-  held->key_pkcs8 = Secret(std::string("key"));
-  held->not_after = not_after;
-  return held;
-}
 
 std::shared_ptr<const Bundle> MakeBundle(const std::vector<PublicKey>& keys) {
   auto bundle =
@@ -42,29 +24,6 @@ std::shared_ptr<const Bundle> MakeBundle(const std::vector<PublicKey>& keys) {
   }
   return bundle;
 }
-
-class CacheTest : public testing::Test {
- protected:
-  // Puts an entry with its SVID.
-  void PutReady(Entry entry) {
-    CacheChange change;
-    change.x509[entry.id] = MakeX509("svid of " + entry.id);
-    change.put.push_back(std::move(entry));
-    cache_->Apply(std::move(change));
-  }
-  void Remove(std::vector<std::string> ids) {
-    CacheChange change;
-    change.removed = std::move(ids);
-    cache_->Apply(std::move(change));
-  }
-  std::unique_ptr<Subscription> Subscribe(Selectors selectors) {
-    return cache_->Subscribe(std::move(selectors), [this] { ++notified_; });
-  }
-
-  FakeClock clock_;
-  std::shared_ptr<Cache> cache_ = Cache::Make(&clock_, 3);
-  int notified_ = 0;
-};
 
 TEST_F(CacheTest, SaysNotSyncedUntilTheFirstApply) {
   auto sub = Subscribe({Uid(1)});
@@ -166,7 +125,7 @@ TEST_F(CacheTest, TellsOnlyThoseWhomAnEntryConcerns) {
   cache_->Apply({});
   auto one = Subscribe({Uid(1), Uid(7)});
   int other_notified = 0;
-  auto two = cache_->Subscribe({Uid(2), Uid(7)}, [&] { ++other_notified; });
+  auto two = cache_->Subscribe({Uid(2), Uid(7)}, Interest::kX509, [&] { ++other_notified; });
   notified_ = other_notified = 0;
   PutReady(MakeEntry("a", {Uid(1), Uid(7)}));
   EXPECT_EQ(notified_, 1);
@@ -201,7 +160,8 @@ TEST_F(CacheTest, LeavesOutStoredAndExpiredEntries) {
   EXPECT_EQ(sub->Take()->state, State::kNoIdentity);
   clock_.JumpWallTime(-std::chrono::seconds(30));  // set back: the entry holds again
   cache_->DropExpired();
-  EXPECT_EQ(sub->Take()->state, State::kReady);
+  EXPECT_EQ(sub->Take()->state, State::kPending);
+  EXPECT_EQ(WantedIds(), (std::vector<std::string>{"e"}));
 }
 
 TEST_F(CacheTest, DropsAnX509SvidOnceItHasEnded) {
@@ -311,7 +271,7 @@ TEST_F(CacheTest, ReadersComeAndGoWhileTheWriterWrites) {
     readers.emplace_back("reader", [&](std::stop_token) {
       for (int round = 0; round < kRounds; ++round) {
         std::atomic<bool> notified = false;
-        auto sub = cache_->Subscribe({Uid(1), Uid(2)}, [&] { notified = true; });
+        auto sub = cache_->Subscribe({Uid(1), Uid(2)}, Interest::kX509, [&] { notified = true; });
         EXPECT_TRUE(notified);
         EXPECT_EQ(sub->Take()->state, State::kReady);
         sub->Take();
@@ -368,7 +328,7 @@ TEST_P(CacheProperty, AnswersAsTheDefinitionSays) {
     return selectors;
   };
   FakeClock clock;
-  auto cache = Cache::Make(&clock, 10);
+  auto cache = Cache::Make(&clock, {});
   cache->Apply({});
   Model model;
   struct Subscriber {
@@ -408,7 +368,8 @@ TEST_P(CacheProperty, AnswersAsTheDefinitionSays) {
       auto added = std::make_unique<Subscriber>();
       added->selectors = pick_selectors(5);
       Subscriber* raw = added.get();
-      added->subscription = cache->Subscribe(added->selectors, [raw] { raw->notified = true; });
+      added->subscription = cache->Subscribe(added->selectors, Interest::kX509,
+                                             [raw] { raw->notified = true; });
       subscribers.push_back(std::move(added));
     }
     for (auto& subscriber : subscribers) {

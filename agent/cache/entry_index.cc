@@ -89,25 +89,37 @@ SelectorIds EntryIndex::Known(const Selectors& selectors) const {
   return ids;
 }
 
-std::vector<const HeldEntry*> EntryIndex::Match(const SelectorIds& selectors) const {
-  std::vector<const HeldEntry*> matches;
+std::vector<HeldEntry*> EntryIndex::Match(const SelectorIds& selectors) const {
+  std::vector<HeldEntry*> matches;
   for (uint32_t id : selectors) {
-    for (const HeldEntry* held : places_[id].entries) {
+    for (HeldEntry* held : places_[id].entries) {
       if (IsSubset(held->selectors, selectors)) matches.push_back(held);
     }
   }
   return matches;
 }
 
-void EntryIndex::CollectGroups(const HeldEntry& held, std::set<Group*>& groups) const {
-  if (held.selectors.empty()) return;
-  uint32_t rarest = *std::min_element(held.selectors.begin(), held.selectors.end(),
+const std::vector<Group*>& EntryIndex::RarestGroups(const SelectorIds& selectors) const {
+  uint32_t rarest = *std::min_element(selectors.begin(), selectors.end(),
                                       [this](uint32_t a, uint32_t b) {
                                         return places_[a].groups.size() < places_[b].groups.size();
                                       });
-  for (Group* group : places_[rarest].groups) {
+  return places_[rarest].groups;
+}
+
+void EntryIndex::CollectGroups(const HeldEntry& held, std::set<Group*>& groups) const {
+  if (held.selectors.empty()) return;
+  for (Group* group : RarestGroups(held.selectors)) {
     if (IsSubset(held.selectors, group->selectors)) groups.insert(group);
   }
+}
+
+bool EntryIndex::IsWanted(const Selectors& selectors) const {
+  const SelectorIds ids = Known(selectors);
+  if (ids.empty() || ids.size() != selectors.size()) return false;
+  return std::ranges::any_of(RarestGroups(ids), [&ids](const Group* group) {
+    return group->x509_slots > 0 && IsSubset(ids, group->selectors);
+  });
 }
 
 }  // namespace writ

@@ -10,10 +10,12 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "agent/cache/cache.h"
@@ -22,14 +24,47 @@ namespace writ {
 
 using SelectorIds = std::vector<uint32_t>;  // sorted
 
+struct HeldEntry;
+// Makes the order of work the same in every run.
+struct HeldEntryById {
+  bool operator()(const HeldEntry* a, const HeldEntry* b) const;
+};
+struct RenewsBefore {
+  bool operator()(const std::pair<Time, HeldEntry*>& a,
+                  const std::pair<Time, HeldEntry*>& b) const {
+    return a.first != b.first ? a.first < b.first : HeldEntryById()(a.second, b.second);
+  }
+};
+using Renewals = std::set<std::pair<Time, HeldEntry*>, RenewsBefore>;
+
 // An entry that the cache holds.
 struct HeldEntry {
   std::shared_ptr<const Entry> entry;
-  std::shared_ptr<const HeldX509> x509;
+  std::shared_ptr<const HeldX509> x509;  // set by X509Shelf
   bool expired = false;
-  SelectorIds selectors;  // set by EntryIndex
-  uint32_t key = 0;       // the selector that it stands under; set by EntryIndex
+
+  SelectorIds selectors;  // set by EntryIndex, as is
+  uint32_t key = 0;       // the selector that it stands under
+
+  // The rest is X509Shelf's.
+  enum class Place : uint8_t {
+    kNone,     // gets no SVID
+    kAbsent,   // without an SVID, and nobody waits for it
+    kAwaited,  // without an SVID that subscribers wait for
+    kIdle,     // with an SVID that nobody uses now
+    kInUse,    // with an SVID and subscribers
+  };
+  Place place = Place::kNone;
+  bool scheduled = false;               // `renewal` is set: an SVID is held
+  uint32_t demand = 0;                  // groups that want its SVID
+  uint32_t absent = 0;                  // its index, in kAbsent
+  std::list<HeldEntry*>::iterator idle;  // in kIdle
+  Renewals::iterator renewal;
 };
+
+inline bool HeldEntryById::operator()(const HeldEntry* a, const HeldEntry* b) const {
+  return a->entry->id < b->entry->id;
+}
 
 struct Slot;  // cache.cc: one subscriber
 
@@ -38,6 +73,7 @@ struct Group {
   SelectorIds selectors;  // set by EntryIndex
   std::shared_ptr<const WorkloadUpdate> update;
   std::set<std::shared_ptr<Slot>> slots;
+  size_t x509_slots = 0;  // those among them that want X.509-SVIDs
 };
 
 class EntryIndex {
@@ -51,8 +87,10 @@ class EntryIndex {
   // The selectors among these that some entry or group has.
   SelectorIds Known(const Selectors& selectors) const;
   // Entries whose selectors are a subset of these, in no particular order.
-  std::vector<const HeldEntry*> Match(const SelectorIds& selectors) const;
+  std::vector<HeldEntry*> Match(const SelectorIds& selectors) const;
   void CollectGroups(const HeldEntry& held, std::set<Group*>& groups) const;
+  // Whether an entry with these selectors would concern a group that wants X.509-SVIDs.
+  bool IsWanted(const Selectors& selectors) const;
 
  private:
   struct Place {
@@ -67,6 +105,7 @@ class EntryIndex {
     }
   };
 
+  const std::vector<Group*>& RarestGroups(const SelectorIds& selectors) const;
   SelectorIds Intern(const Selectors& selectors);
   void Release(const SelectorIds& ids);
 

@@ -97,7 +97,7 @@ class JwtSourceTest : public testing::Test {
 
   FakeClock clock_;
   FakeLog log_;
-  std::shared_ptr<Cache> cache_ = Cache::Make(&clock_, 100);
+  std::shared_ptr<Cache> cache_ = Cache::Make(&clock_, {});
   TokenServer server_{&clock_};
   std::unique_ptr<JwtSource> source_ = MakeJwtSource(&server_, cache_.get(), &clock_, &log_);
   Entry entry_{.id = "e",

@@ -27,7 +27,9 @@ class ThreadedAgentLoop final : public AgentLoop {
         jwts_(MakeJwtSource(server_.get(), options_.cache, options_.clock, options_.log)),
         sync_(SynchronizerOptions{options_.svid_key_type, server_.get(), options_.cache,
                                   options_.clock, options_.random, options_.log}),
-        backoff_(options_.random) {}
+        backoff_(options_.random) {
+    options_.cache->OnAwaited([this] { awaited_.Notify(); });
+  }
 
   Status Run(std::stop_token stop) override;
   Status Ready() const override EXCLUDES(mu_);
@@ -55,7 +57,9 @@ class ThreadedAgentLoop final : public AgentLoop {
   Synchronizer sync_;
   Backoff backoff_;
   bool posted_ = false;
+  bool in_step_ = false;  // the last turn was a good one
 
+  Wake awaited_;  // its own lock: a subscriber waits for an SVID
   mutable Mutex mu_;
   Status ready_ GUARDED_BY(mu_) = Unavailable("the agent has not attested yet");
   bool was_ready_ GUARDED_BY(mu_) = false;
@@ -91,6 +95,7 @@ Status ThreadedAgentLoop::Run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     Outcome outcome = Step(stop);
     if (stop.stop_requested()) break;
+    in_step_ = outcome.ok();
     if (outcome.fatal) {
       SetReady(outcome.status);
       return outcome.status;
@@ -152,7 +157,8 @@ Duration ThreadedAgentLoop::PauseAfter(const Outcome& outcome) {
                               options_.sync_interval);
 }
 
-// What ends meanwhile is taken out of the cache when it ends.
+// What ends meanwhile is taken out of the cache when it ends, and what a new subscriber waits for
+// is fetched at once, unless the server is away: then the next turn does it.
 void ThreadedAgentLoop::Wait(Duration pause, const std::stop_token& stop) {
   const MonoTime until = options_.clock->Monotonic() + pause;
   while (!stop.stop_requested()) {
@@ -162,7 +168,10 @@ void ThreadedAgentLoop::Wait(Duration pause, const std::stop_token& stop) {
     if (mono >= until) return;
     Duration left = until - mono;
     if (next_end < now + left) left = std::max<Duration>(next_end - now, Duration(1));
-    if (!options_.clock->WaitUntil(mono + left, stop)) return;
+    const WakeReason reason = options_.clock->WaitUntil(mono + left, awaited_, stop);
+    if (reason != WakeReason::kNotified || !in_step_) continue;
+    in_step_ = sync_.FetchAwaited(stop).ok();
+    if (!in_step_) return;
   }
 }
 

@@ -27,14 +27,19 @@ class LeapingClock final : public Clock {
  public:
   Time Now() const override { return time_.Now(); }
   MonoTime Monotonic() const override { return time_.Monotonic(); }
-  WakeReason WaitUntil(MonoTime deadline, Wake&, std::stop_token stop) override {
-    if (deadline > Monotonic()) time_.Advance(deadline - Monotonic());
+  WakeReason WaitUntil(MonoTime deadline, Wake& wake, std::stop_token stop) override {
+    if (before_wait) before_wait();
+    const bool notified =
+        time_.WaitUntil(Monotonic(), wake, std::stop_token()) == WakeReason::kNotified;
+    if (!notified && deadline > Monotonic()) time_.Advance(deadline - Monotonic());
     if (on_wait) on_wait();
-    return stop.stop_requested() ? WakeReason::kStopped : WakeReason::kTime;
+    if (stop.stop_requested()) return WakeReason::kStopped;
+    return notified ? WakeReason::kNotified : WakeReason::kTime;
   }
   using Clock::WaitUntil;
   void JumpWallTime(Duration by) { time_.JumpWallTime(by); }
 
+  std::function<void()> before_wait;
   std::function<void()> on_wait;
 
  private:
@@ -51,9 +56,9 @@ class AgentLoopTest : public testing::Test {
 
   // A new process; the directory, the keys and the cache's subscribers' view start over or stay as
   // they would.
-  void MakeLoop(Duration sync_interval = seconds(5)) {
+  void MakeLoop(Duration sync_interval = seconds(5), CacheLimits limits = {}) {
     loop_.reset();
-    cache_ = Cache::Make(&clock_, 100);
+    cache_ = Cache::Make(&clock_, limits);
     loop_ = AgentLoop::Make(AgentLoopOptions{
         .trust_domain = td_,
         .bootstrap = {.bundle_file = dir_ / "bundle.pem"},
@@ -170,7 +175,7 @@ TEST_F(AgentLoopTest, ServesOnWhileTheServerIsAwayAndDropsWhatHasEnded) {
   PutEntry("web", 1);
   ASSERT_TRUE(RunFor(seconds(1)).ok());
   Time end = Look(1)->identities[0].x509->not_after;
-  auto stream = cache_->Subscribe(Of(1), [] {});
+  auto stream = cache_->Subscribe(Of(1), Interest::kX509, [] {});
   EXPECT_EQ(stream->Take()->state, State::kReady);
   server_.Set([](auto& knobs) { knobs.away = true; });
   bool ended = false;
@@ -250,7 +255,7 @@ TEST_F(AgentLoopTest, AnEvictedAgentThatMayReattestComesBack) {
 TEST_F(AgentLoopTest, ASwapWithinOneSyncNeverEndsAStream) {
   PutEntry("old", 1);
   ASSERT_TRUE(RunFor(seconds(1)).ok());
-  auto stream = cache_->Subscribe(Of(1), [] {});
+  auto stream = cache_->Subscribe(Of(1), Interest::kX509, [] {});
   stream->Take();
   server_.RemoveEntry("old");
   PutEntry("new", 1);
@@ -297,11 +302,48 @@ TEST_F(AgentLoopTest, OneRefusedEntryDoesNotHoldUpTheOthers) {
 }
 
 TEST_F(AgentLoopTest, AsksForNoMoreThanABatchAtATime) {
+  MakeLoop(seconds(5), {.x509_max = 2000});
   for (int i = 0; i < 1200; ++i) PutEntry("e" + std::to_string(i), i);
   ASSERT_TRUE(RunFor(seconds(1)).ok());
   EXPECT_EQ(server_.largest_batch(), 500u);
   EXPECT_EQ(server_.Calls("NewX509Svids"), 3);
   for (int i = 0; i < 1200; ++i) EXPECT_EQ(Look(i)->state, State::kReady);
+}
+
+TEST_F(AgentLoopTest, WhatIsBeyondTheLimitIsFetchedBetweenTwoSyncsWhenASubscriberComes) {
+  MakeLoop(minutes(10), {.x509_max = 0});
+  PutEntry("web", 1);
+  std::unique_ptr<Subscription> stream;
+  const MonoTime start = clock_.Monotonic();
+  clock_.before_wait = [&] {
+    if (!stream) stream = cache_->Subscribe(Of(1), Interest::kX509, [] {});
+  };
+  int looks = 0;
+  int calls_before = -1;
+  State state = State::kNotSynced;
+  ASSERT_TRUE(RunFor(seconds(1), [&] {
+                if (++looks == 1) calls_before = server_.Calls("NewX509Svids");
+                if (looks == 2) state = Look(1)->state;
+              }).ok());
+  EXPECT_EQ(calls_before, 0);
+  EXPECT_EQ(state, State::kReady);
+  EXPECT_EQ(server_.Calls("SyncEntries"), 1);
+  EXPECT_EQ(server_.Calls("NewX509Svids"), 1);
+  EXPECT_EQ(clock_.Monotonic(), start + minutes(10));
+}
+
+TEST_F(AgentLoopTest, SubscribersCannotMakeTheServerRefuseAgainAndAgain) {
+  MakeLoop(minutes(10), {.x509_max = 0});
+  server_.Set([](auto& knobs) { knobs.refuse_entries = {"bad"}; });
+  PutEntry("bad", 1);
+  std::unique_ptr<Subscription> stream;
+  int waits = 0;
+  clock_.before_wait = [&] {
+    if (++waits < 20) stream = cache_->Subscribe(Of(1), Interest::kX509, [] {});
+  };
+  ASSERT_TRUE(RunFor(seconds(1)).ok());
+  EXPECT_EQ(server_.Calls("SyncEntries"), 1);
+  EXPECT_EQ(server_.Calls("NewX509Svids"), 1);
 }
 
 TEST_F(AgentLoopTest, ATaintedAuthoritysSvidsAreRenewedAtOnceAndOnce) {

@@ -10,137 +10,94 @@
 
 namespace writ {
 
-std::set<std::string> TaintedKeyIds(const Bundle& bundle) {
-  std::set<std::string> ids;
-  for (const X509Authority& authority : bundle.x509) {
-    if (authority.tainted) ids.insert(authority.certificate.subject_key_id());
-  }
-  return ids;
-}
-
 Status Synchronizer::Sync(const Bundle& bundle, std::stop_token stop) {
-  EntryVersions held;
-  for (const auto& [id, tracked] : tracked_) held.emplace_hint(held.end(), id, tracked.version);
-  EntryChanges changes = TRY(options_.server->SyncEntries(held));
-  Track(changes);
-  MarkTainted(bundle);
+  EntryChanges changes = TRY(options_.server->SyncEntries(versions_));
+  Note(changes);
+  bundle_ = std::make_shared<const Bundle>(bundle);
 
-  CacheChange change;
-  change.put = std::move(changes.put);
-  change.removed = std::move(changes.removed);
-  change.bundle = std::make_shared<const Bundle>(bundle);
-  std::vector<TrackedEntry*> due = Due();
-  Status status;
-  size_t from = 0;
-  do {
-    size_t to = std::min(due.size(), from + kX509BatchMax);
-    std::vector<TrackedEntry*> batch(due.begin() + from, due.begin() + to);
-    if (!batch.empty()) status = FetchBatch(batch, bundle, change);
-    options_.cache->Apply(std::exchange(change, CacheChange()));
-    from = to;
-  } while (status.ok() && from < due.size() && !stop.stop_requested());
-  return status;
+  CacheChange change{.put = std::move(changes.put),
+                     .removed = std::move(changes.removed),
+                     .bundle = bundle_};
+  const std::vector<X509Want> needed = options_.cache->WantedOf(change);
+  const std::span<const X509Want> at_once(needed.data(), std::min(needed.size(), kX509BatchMax));
+  const Status status = FetchBatch(at_once, change);
+  options_.cache->Apply(std::move(change));
+  TRY(status);
+  return FetchAll(options_.cache->Wanted(), stop);
 }
 
-Time Synchronizer::DueAt() const {
-  Time due = Time::max();
-  for (const auto& [id, tracked] : tracked_) {
-    if (tracked.wants_svid && !tracked.stale) due = std::min(due, tracked.renew_at);
+// What the server has refused waits for the next sync, so that callers cannot make requests of it.
+Status Synchronizer::FetchAwaited(std::stop_token stop) {
+  if (!bundle_) return OkStatus();
+  std::vector<X509Want> wants = options_.cache->Awaited();
+  std::erase_if(wants, [this](const X509Want& want) { return refused_.contains(want.entry_id); });
+  return FetchAll(wants, stop);
+}
+
+void Synchronizer::Note(const EntryChanges& changes) {
+  for (const std::string& id : changes.removed) {
+    versions_.erase(id);
+    refused_.erase(id);
   }
-  return due;
-}
-
-void Synchronizer::Track(const EntryChanges& changes) {
-  for (const std::string& id : changes.removed) tracked_.erase(id);
   for (const Entry& entry : changes.put) {
-    Tracked fresh{.version = {entry.revision, entry.created_at},
-                  .spiffe_id = entry.spiffe_id,
-                  .expires_at = entry.expires_at,
-                  .wants_svid = !entry.store_svid};
-    auto [at, is_new] = tracked_.try_emplace(entry.id, fresh);
-    if (is_new) continue;
-    // Served on with the SVID at hand until its new one is here, unless that bears another ID.
-    if (at->second.spiffe_id == entry.spiffe_id) fresh.not_after = at->second.not_after;
-    at->second = std::move(fresh);
+    versions_[entry.id] = EntryVersion{entry.revision, entry.created_at};
+    refused_.erase(entry.id);
   }
   if (!changes.put.empty() || !changes.removed.empty()) {
     options_.log->Info("Entries changed", {{"new_or_updated", changes.put.size()},
                                            {"removed", changes.removed.size()},
-                                           {"total", tracked_.size()}});
+                                           {"total", versions_.size()}});
   }
 }
 
-// Once for each authority that becomes tainted: a server that goes on signing with it is not asked
-// again and again.
-void Synchronizer::MarkTainted(const Bundle& bundle) {
-  std::set<std::string> now_tainted = TaintedKeyIds(bundle);
-  for (auto& [id, tracked] : tracked_) {
-    if (now_tainted.contains(tracked.authority_key_id) &&
-        !tainted_.contains(tracked.authority_key_id)) {
-      tracked.stale = true;
-    }
+Status Synchronizer::FetchAll(const std::vector<X509Want>& wants, const std::stop_token& stop) {
+  const std::span<const X509Want> all(wants);
+  for (size_t from = 0; from < all.size() && !stop.stop_requested(); from += kX509BatchMax) {
+    CacheChange change;
+    TRY(FetchBatch(all.subspan(from, std::min(kX509BatchMax, all.size() - from)), change));
+    options_.cache->Apply(std::move(change));
   }
-  tainted_ = std::move(now_tainted);
+  return OkStatus();
 }
 
-bool Synchronizer::NeedsSvid(const Tracked& tracked, Time now) const {
-  if (!tracked.wants_svid) return false;
-  if (tracked.expires_at != 0 && ToUnixSeconds(now) > tracked.expires_at) return false;
-  return tracked.stale || now >= tracked.renew_at;
-}
-
-// Those first whose workloads wait, then those whose SVIDs end first.
-std::vector<Synchronizer::TrackedEntry*> Synchronizer::Due() {
-  Time now = options_.clock->Now();
-  std::vector<TrackedEntry*> due;
-  for (TrackedEntry& tracked : tracked_) {
-    if (NeedsSvid(tracked.second, now)) due.push_back(&tracked);
-  }
-  std::stable_sort(due.begin(), due.end(), [](const TrackedEntry* a, const TrackedEntry* b) {
-    return a->second.not_after < b->second.not_after;
-  });
-  return due;
-}
-
-Status Synchronizer::FetchBatch(const std::vector<TrackedEntry*>& batch, const Bundle& bundle,
-                                CacheChange& change) {
+Status Synchronizer::FetchBatch(std::span<const X509Want> batch, CacheChange& change) {
+  if (batch.empty()) return OkStatus();
   std::vector<Order> orders;
   std::vector<X509Request> requests;
   orders.reserve(batch.size());
   requests.reserve(batch.size());
-  for (TrackedEntry* tracked : batch) {
+  for (const X509Want& want : batch) {
     PrivateKey key = TRY(PrivateKey::Generate(options_.svid_key_type), "make an X.509-SVID's key");
-    CsrTemplate csr{.uri_sans = {tracked->second.spiffe_id.text()}};
+    CsrTemplate csr{.uri_sans = {want.spiffe_id.text()}};
     std::string request =
         TRY(MakeCsr(csr, *MakeSoftwareSigner(key)), "make an X.509-SVID's CSR");
-    requests.push_back(X509Request{tracked->first, std::move(request)});
-    orders.push_back(Order{tracked, std::move(key)});
+    requests.push_back(X509Request{want.entry_id, std::move(request)});
+    orders.push_back(Order{&want, std::move(key)});
   }
   std::vector<Result<CertificateChain>> results = TRY(options_.server->NewX509Svids(requests));
   if (results.size() != orders.size()) {
     return Internal("asked for " + std::to_string(orders.size()) + " X.509-SVIDs, got " +
                     std::to_string(results.size()));
   }
-  size_t accepted = 0;
   for (size_t i = 0; i < orders.size(); ++i) {
-    std::shared_ptr<const HeldX509> held = Accept(orders[i], results[i], bundle);
-    if (!held) continue;
-    change.x509[orders[i].tracked->first] = std::move(held);
-    ++accepted;
+    std::shared_ptr<const HeldX509> held = Accept(orders[i], results[i]);
+    if (held) change.x509[orders[i].want->entry_id] = std::move(held);
   }
-  if (accepted > 0) options_.log->Info("X.509-SVIDs issued", {{"count", accepted}});
+  if (!change.x509.empty()) {
+    options_.log->Info("X.509-SVIDs issued", {{"count", change.x509.size()}});
+  }
   return OkStatus();
 }
 
 // Null, and logged, when the server refused or what came is not what was asked for; the next sync
 // asks again.
-std::shared_ptr<const HeldX509> Synchronizer::Accept(Order& order,
-                                                     const Result<CertificateChain>& result,
-                                                     const Bundle& bundle) {
-  auto& [id, tracked] = *order.tracked;
-  Status status = result.ok() ? CheckIssued(*result, tracked.spiffe_id, order.key.Public(), bundle,
-                                            options_.clock->Now())
-                              : result.status();
+std::shared_ptr<const HeldX509> Synchronizer::Accept(const Order& order,
+                                                     const Result<CertificateChain>& result) {
+  const auto& [id, spiffe_id] = *order.want;
+  const Time now = options_.clock->Now();
+  Status status = result.ok()
+                      ? CheckIssued(*result, spiffe_id, order.key.Public(), *bundle_, now)
+                      : result.status();
   auto held = std::make_shared<HeldX509>();
   if (status.ok()) {
     Result<Secret> pkcs8 = order.key.ExportPkcs8();
@@ -148,26 +105,24 @@ std::shared_ptr<const HeldX509> Synchronizer::Accept(Order& order,
     if (pkcs8.ok()) held->key_pkcs8 = std::move(pkcs8).value();
   }
   if (!status.ok()) {
-    LogLevel level = tracked.refused ? LogLevel::kDebug : LogLevel::kWarn;
+    const bool is_news = refused_.insert(id).second;
+    LogLevel level = is_news ? LogLevel::kWarn : LogLevel::kDebug;
     if (options_.log->Enabled(level)) {
-      options_.log->Write(
-          level, "No X.509-SVID for an entry",
-          {{"entry_id", id}, {"spiffe_id", tracked.spiffe_id.text()}, {"error", status}});
+      options_.log->Write(level, "No X.509-SVID for an entry",
+                          {{"entry_id", id}, {"spiffe_id", spiffe_id.text()}, {"error", status}});
     }
-    tracked.refused = true;
     return nullptr;
   }
-  const Certificate& leaf = result->front();
+  refused_.erase(id);
+  size_t size = 0;
+  for (const Certificate& certificate : *result) size += certificate.der().size();
+  held->chain_der.reserve(size);  // and not one byte more: many are held
   for (const Certificate& certificate : *result) held->chain_der += certificate.der();
+  const Certificate& leaf = result->front();
   held->not_before = leaf.not_before();
   held->not_after = leaf.not_after();
+  held->renew_at = RenewTime(held->not_before, held->not_after, now, *options_.random);
   held->authority_key_id = leaf.authority_key_id();
-  tracked.stale = false;
-  tracked.refused = false;
-  tracked.not_after = held->not_after;
-  tracked.authority_key_id = held->authority_key_id;
-  tracked.renew_at =
-      RenewTime(held->not_before, held->not_after, options_.clock->Now(), *options_.random);
   return held;
 }
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Synchronizer: one sync brings the cache up to what the server says: entries by revision, the
-// bundle, and X.509-SVIDs for entries that are new, changed, near half of their SVID's life, or
-// whose authority is tainted. Keys are made fresh for each SVID and live in memory only.
+// bundle, and the X.509-SVIDs that the cache wants. Keys are made fresh for each SVID and live in
+// memory only.
 //
-// All entries of a sync reach the cache in one Apply, with the first batch of SVIDs, so that a
-// swap of a workload's only entry never shows as no identity.
+// All entries of a sync reach the cache in one Apply, with the first batch of the SVIDs that
+// subscribers need because of them, so that a swap of entries never shows as a gap.
 //
 // Threads: used by the agent's loop alone.
 #pragma once
 
-#include <map>
+#include <memory>
 #include <set>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -41,42 +42,27 @@ class Synchronizer {
 
   // `bundle`: what the server has just said. On a failure the cache has what came before it.
   Status Sync(const Bundle& bundle, std::stop_token stop);
-  // When the next SVID is to be renewed, as far as is known.
-  Time DueAt() const;
+  // Between two syncs: fetches what a subscriber has come for since.
+  Status FetchAwaited(std::stop_token stop);
+  // When the next SVID is to be renewed.
+  Time DueAt() const { return options_.cache->NextRenewal(); }
 
  private:
-  struct Tracked {
-    EntryVersion version;
-    SpiffeId spiffe_id;
-    int64_t expires_at = 0;
-    bool wants_svid = false;  // not one that goes to a secret store
-    bool stale = true;        // its SVID is not here, or is not what it should be
-    bool refused = false;     // the server's last answer for it was a failure, and is logged
-    Time renew_at;
-    Time not_after;
-    std::string authority_key_id;
-  };
-  using TrackedEntry = std::map<std::string, Tracked>::value_type;
   struct Order {  // of an SVID
-    TrackedEntry* tracked;
+    const X509Want* want;
     PrivateKey key;
   };
 
-  void Track(const EntryChanges& changes);
-  void MarkTainted(const Bundle& bundle);
-  bool NeedsSvid(const Tracked& tracked, Time now) const;
-  std::vector<TrackedEntry*> Due();
-  Status FetchBatch(const std::vector<TrackedEntry*>& batch, const Bundle& bundle,
-                    CacheChange& change);
-  std::shared_ptr<const HeldX509> Accept(Order& order, const Result<CertificateChain>& result,
-                                         const Bundle& bundle);
+  void Note(const EntryChanges& changes);
+  Status FetchAll(const std::vector<X509Want>& wants, const std::stop_token& stop);
+  Status FetchBatch(std::span<const X509Want> batch, CacheChange& change);
+  std::shared_ptr<const HeldX509> Accept(const Order& order,
+                                         const Result<CertificateChain>& result);
 
-  const SynchronizerOptions options_;       // constant after construction
-  std::map<std::string, Tracked> tracked_;  // by entry ID
-  std::set<std::string> tainted_;           // authorities whose SVIDs are marked already
+  const SynchronizerOptions options_;    // constant after construction
+  EntryVersions versions_;               // of the entries that the cache has
+  std::set<std::string> refused_;        // of these, those whose last answer was a failure
+  std::shared_ptr<const Bundle> bundle_;  // of the last sync; null before the first
 };
-
-// Key IDs (raw) of the bundle's tainted X.509 authorities.
-std::set<std::string> TaintedKeyIds(const Bundle& bundle);
 
 }  // namespace writ
