@@ -60,6 +60,12 @@ bool SameUpdate(const WorkloadUpdate& a, const WorkloadUpdate& b) {
                     b.identities.end(), SameIdentity);
 }
 
+// Tokens of a tainted authority are valid still, but not for long.
+bool IsTrusted(const Bundle& bundle, const HeldJwt& jwt) {
+  const JwtAuthority* authority = bundle.FindJwt(jwt.key_id);
+  return authority != nullptr && !authority->tainted;
+}
+
 // Of the entries with the same hint the oldest stays, then the one with the smallest ID.
 void KeepHintsUnique(std::vector<HeldEntry*>& matches) {
   std::map<std::string_view, const Entry*> holders;
@@ -227,6 +233,7 @@ void MemoryCache::TakeBundle(std::shared_ptr<const Bundle> bundle) {
     for (const std::string& id : TaintedKeyIds(*bundle_)) tainted.erase(id);
   }
   if (!tainted.empty()) shelf_.RenewSignedBy(tainted);
+  jwts_.DropUnless([&bundle](const HeldJwt& jwt) { return IsTrusted(*bundle, jwt); });
   bundle_ = std::move(bundle);
 }
 
@@ -452,6 +459,9 @@ void MemoryCache::PutJwt(const Entry& entry, const std::vector<std::string>& aud
                          HeldJwt jwt) {
   MutexLock lock(mu_);
   if (!Holds(entry)) return;
+  // One of an authority that this bundle lacks: the next bundle will tell a new one from an old.
+  const JwtAuthority* authority = bundle_ ? bundle_->FindJwt(jwt.key_id) : nullptr;
+  if (authority != nullptr && authority->tainted) return;
   jwts_.Put(entry.id, audience, std::move(jwt));
 }
 

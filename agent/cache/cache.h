@@ -50,6 +50,7 @@ struct HeldX509 {
 
 struct HeldJwt {
   std::string token;
+  std::string key_id;  // of the authority that signed it
   Time issued_at;
   Time expires_at;
 };
@@ -149,7 +150,7 @@ class Cache : public CacheFeed {
 
   virtual std::shared_ptr<const Bundle> CurrentBundle() const = 0;  // null before the first
   // JWT-SVIDs, by entry and audiences (sorted, without repeats). One of an entry that has changed
-  // or gone since is neither found nor taken in.
+  // or gone since, or whose authority is tainted or no longer in the bundle, is not found.
   virtual std::optional<HeldJwt> FindJwt(const Entry& entry,
                                          const std::vector<std::string>& audience) = 0;
   virtual void PutJwt(const Entry& entry, const std::vector<std::string>& audience,

@@ -236,7 +236,7 @@ TEST_F(CacheTest, HoldsJwtsByEntryAndAudienceWithinTheLimit) {
   PutReady(a);
   PutReady(b);
   Time end = clock_.Now() + std::chrono::minutes(5);
-  auto jwt = [&](const std::string& token) { return HeldJwt{token, clock_.Now(), end}; };
+  auto jwt = [&](const std::string& token) { return HeldJwt{token, "k0", clock_.Now(), end}; };
   cache_->PutJwt(a, {"x"}, jwt("1"));
   cache_->PutJwt(a, {"x", "y"}, jwt("2"));
   cache_->PutJwt(b, {"x"}, jwt("3"));
@@ -259,6 +259,38 @@ TEST_F(CacheTest, HoldsJwtsByEntryAndAudienceWithinTheLimit) {
   clock_.Advance(std::chrono::minutes(5));
   cache_->DropExpired();
   EXPECT_FALSE(cache_->FindJwt(changed, {"x"}).has_value());
+}
+
+TEST_F(CacheTest, DropsJwtsOfAuthoritiesThatAreTaintedOrGone) {
+  const std::vector<PublicKey> keys = {PrivateKey::Generate(KeyType::kEcP256)->Public(),
+                                       PrivateKey::Generate(KeyType::kEcP256)->Public()};
+  auto apply = [&](std::shared_ptr<const Bundle> bundle) {
+    CacheChange change;
+    change.bundle = std::move(bundle);
+    cache_->Apply(std::move(change));
+  };
+  Entry a = MakeEntry("a", {Uid(1)});
+  PutReady(a);
+  auto put = [&](const std::string& key_id) {
+    cache_->PutJwt(a, {key_id}, HeldJwt{"t", key_id, clock_.Now(), Time::max()});
+  };
+  auto holds = [&](const std::string& key_id) { return cache_->FindJwt(a, {key_id}).has_value(); };
+
+  put("k0");
+  put("k1");  // signed by an authority that the bundle is about to have
+  apply(MakeBundle(keys));
+  EXPECT_TRUE(holds("k0") && holds("k1"));
+
+  auto tainted = std::make_shared<Bundle>(*MakeBundle(keys));
+  tainted->jwt[0].tainted = true;
+  apply(tainted);
+  EXPECT_FALSE(holds("k0"));
+  EXPECT_TRUE(holds("k1"));
+  put("k0");
+  EXPECT_FALSE(holds("k0"));
+
+  apply(MakeBundle({keys[0]}));
+  EXPECT_FALSE(holds("k1"));
 }
 
 TEST_F(CacheTest, ReadersComeAndGoWhileTheWriterWrites) {

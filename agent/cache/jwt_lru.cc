@@ -35,9 +35,9 @@ void JwtLru::DropEntry(const std::string& entry_id) {
   while (at != held_.end() && at->first.first == entry_id) at = Drop(at);
 }
 
-void JwtLru::DropExpired(Time now) {
+void JwtLru::DropUnless(const std::function<bool(const HeldJwt&)>& keep) {
   for (auto at = held_.begin(); at != held_.end();) {
-    at = at->second.jwt.expires_at <= now ? Drop(at) : std::next(at);
+    at = keep(at->second.jwt) ? std::next(at) : Drop(at);
   }
 }
 

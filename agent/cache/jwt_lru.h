@@ -6,6 +6,7 @@
 // Threads: not thread-safe; the cache's lock guards it.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <map>
 #include <optional>
@@ -25,7 +26,10 @@ class JwtLru {
                               const std::vector<std::string>& audience);
   void Put(const std::string& entry_id, const std::vector<std::string>& audience, HeldJwt jwt);
   void DropEntry(const std::string& entry_id);
-  void DropExpired(Time now);
+  void DropExpired(Time now) {
+    DropUnless([now](const HeldJwt& jwt) { return now < jwt.expires_at; });
+  }
+  void DropUnless(const std::function<bool(const HeldJwt&)>& keep);
   size_t size() const { return held_.size(); }
 
  private:

@@ -132,7 +132,7 @@ Result<IssuedJwt> JwtFromProto(const spire::api::types::JWTSVID& svid, const Spi
   Time issued_at = parsed.issued_at;
   if (issued_at == Time()) issued_at = FromUnixSeconds(svid.issued_at());
   if (issued_at > parsed.expires_at) return InvalidArgument("token ends before it was issued");
-  return IssuedJwt{svid.token(), issued_at, parsed.expires_at};
+  return IssuedJwt{svid.token(), parsed.kid, issued_at, parsed.expires_at};
 }
 
 }  // namespace writ

@@ -66,6 +66,7 @@ inline constexpr size_t kX509BatchMax = 500;  // the server's rate limit allows 
 
 struct IssuedJwt {
   std::string token;
+  std::string key_id;  // of the authority that signed it
   Time issued_at;
   Time expires_at;
 };

@@ -68,7 +68,7 @@ Result<HeldJwt> ServerJwtSource::Call(const Entry& entry, const std::vector<std:
     return Unavailable(jwt.status().message()).Annotate("the server does not take this agent");
   }
   TRY(jwt);
-  return HeldJwt{std::move(jwt->token), jwt->issued_at, jwt->expires_at};
+  return HeldJwt{std::move(jwt->token), std::move(jwt->key_id), jwt->issued_at, jwt->expires_at};
 }
 
 Result<HeldJwt> ServerJwtSource::Fetch(const Entry& entry, std::vector<std::string> audience,
@@ -85,6 +85,8 @@ Result<HeldJwt> ServerJwtSource::Fetch(const Entry& entry, std::vector<std::stri
   if (fresh.ok() || !fallback || clock_->Now() >= held->expires_at) return fresh;
   // The server's word that the entry is no longer this agent's outweighs what is held.
   if (fresh.code() == Code::kNotFound) return fresh;
+  held = cache_->FindJwt(entry, Sorted(audience));
+  if (!held) return fresh;  // meanwhile the entry or the token's authority lost its worth
   log_->Warn("A JWT-SVID was not refreshed; the one at hand is given out until its end",
              {{"spiffe_id", entry.spiffe_id.text()}, {"error", fresh.status()}});
   return *held;

@@ -33,7 +33,7 @@ class TokenServer final : public ServerApi {
     if (during) during();
     MutexLock lock(mu_);
     if (!failure_.ok()) return failure_;
-    return IssuedJwt{"t" + std::to_string(calls_), clock_->Now(), clock_->Now() + minutes(5)};
+    return IssuedJwt{"t" + std::to_string(calls_), "k", clock_->Now(), clock_->Now() + minutes(5)};
   }
   Result<AttestedAgent> Attest(const std::string&, NodeProver&, const std::string&) override {
     return Unimplemented("tokens alone");

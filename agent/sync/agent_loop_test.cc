@@ -358,6 +358,27 @@ TEST_F(AgentLoopTest, ATaintedAuthoritysSvidsAreRenewedAtOnceAndOnce) {
   EXPECT_EQ(server_.Calls("Renew"), 1);
 }
 
+TEST_F(AgentLoopTest, ATaintedAuthoritysTokensAreFetchedAnew) {
+  PutEntry("web", 1);
+  ASSERT_TRUE(RunFor(seconds(1)).ok());
+  auto fetch = [&] {
+    return loop_->jwts().Fetch(*Look(1)->identities[0].entry, {"aud"},
+                               clock_.Monotonic() + seconds(5));
+  };
+  const std::string before = fetch()->token;
+  EXPECT_EQ(fetch()->token, before);
+  server_.RotateAuthority();
+  ASSERT_TRUE(RunFor(seconds(6)).ok());
+  EXPECT_EQ(fetch()->token, before);
+  server_.TaintOldAuthorities();
+  ASSERT_TRUE(RunFor(seconds(6)).ok());
+  const std::string after = fetch()->token;
+  EXPECT_NE(after, before);
+  server_.DropOldAuthorities();
+  ASSERT_TRUE(RunFor(seconds(6)).ok());
+  EXPECT_EQ(fetch()->token, after);
+}
+
 TEST_F(AgentLoopTest, EntriesForASecretStoreGetNoSvid) {
   Entry stored{.id = "s",
                .spiffe_id = *SpiffeId::Parse("spiffe://example.org/s"),

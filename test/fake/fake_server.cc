@@ -27,7 +27,8 @@ FakeServer::FakeServer(TrustDomain td, Clock* clock, Random* random)
 void FakeServer::AddAuthority() {
   Result<PrivateKey> key = PrivateKey::Generate(KeyType::kEcP256);
   CHECK(key.ok());
-  Authority authority{.signer = MakeSoftwareSigner(*key)};
+  Authority authority{.signer = MakeSoftwareSigner(*key),
+                      .jwt_key_id = "jwt " + std::to_string(sequence_number_)};
   CertificateTemplate certificate{.serial = Serial::Generate(*random_),
                                   .subject = {.organization = "Fake"},
                                   .not_before = Now() - kBackdate,
@@ -67,6 +68,9 @@ Bundle FakeServer::BundleNow() const {
   Bundle bundle{.trust_domain = td_, .sequence_number = sequence_number_};
   for (const Authority& authority : authorities_) {
     bundle.x509.push_back(X509Authority{*authority.certificate, authority.tainted});
+    bundle.jwt.push_back(JwtAuthority{.key_id = authority.jwt_key_id,
+                                      .key = authority.signer->Public(),
+                                      .tainted = authority.tainted});
   }
   return bundle;
 }
@@ -289,7 +293,8 @@ class FakeConnection final : public ServerApi {
     if (!server_->entries_.contains(entry.id)) return NotFound("no such entry");
     Time now = server_->Now();
     TRY(server_->End());
-    return IssuedJwt{"token " + std::to_string(++server_->tokens_made_), now,
+    return IssuedJwt{"token " + std::to_string(++server_->tokens_made_),
+                     server_->authorities_.back().jwt_key_id, now,
                      now + server_->knobs_.jwt_ttl};
   }
 

@@ -65,6 +65,7 @@ class FakeServer {
   struct Authority {
     std::shared_ptr<Signer> signer;
     std::shared_ptr<Certificate> certificate;
+    std::string jwt_key_id;
     bool tainted = false;
   };
   struct Agent {
