@@ -20,6 +20,7 @@ constexpr Duration kTtlMin = seconds(1);
 constexpr Duration kTtlMax = hours(24 * 365 * 20);
 constexpr size_t kAttributeBytesMax = 64;  // X.520's bound for names in a subject
 constexpr size_t kIssuerBytesMax = 2048;
+constexpr int64_t kAgentBatchMax = 500;  // X.509-SVIDs that an agent asks for in one call
 
 Status CheckText(std::string_view text, size_t bytes_max) {
   if (text.size() > bytes_max) {
@@ -40,14 +41,13 @@ Status CheckIssuer(std::string_view text) { return CheckText(text, kIssuerBytesM
 Status CheckCountry(std::string_view text) {
   auto capital = [](char c) { return c >= 'A' && c <= 'Z'; };
   if (text.size() == 2 && capital(text[0]) && capital(text[1])) return OkStatus();
-  return InvalidArgument("must be a country's two capital letters, and is `" +
-                         Printable(text, 32) + "`");
+  return InvalidArgument("must be a country's two capital letters, and is `" + Printable(text, 32) +
+                         "`");
 }
 
 ConfigSchema::Choices<KeyType> KeyTypes() {
   ConfigSchema::Choices<KeyType> choices;
-  for (KeyType type :
-       {KeyType::kEcP256, KeyType::kEcP384, KeyType::kRsa2048, KeyType::kRsa4096}) {
+  for (KeyType type : {KeyType::kEcP256, KeyType::kEcP384, KeyType::kRsa2048, KeyType::kRsa4096}) {
     choices.emplace_back(KeyTypeName(type), type);
   }
   return choices;
@@ -94,8 +94,8 @@ void DeclareCredentials(ConfigSchema& schema, ServerConfig* config) {
 
   schema.Period("svid.x509_ttl", &config->svid.x509_ttl,
                 "Life of X.509-SVIDs whose entry sets none.", ttl);
-  schema.Period("svid.jwt_ttl", &config->svid.jwt_ttl,
-                "Life of JWT-SVIDs whose entry sets none.", ttl);
+  schema.Period("svid.jwt_ttl", &config->svid.jwt_ttl, "Life of JWT-SVIDs whose entry sets none.",
+                ttl);
   schema.Period("svid.agent_ttl", &config->svid.agent_ttl,
                 "Life of agents' own SVIDs; when not set, that of `svid.x509_ttl`. An agent that "
                 "is away for longer has to attest again.",
@@ -126,6 +126,14 @@ void Declare(ConfigSchema& schema, ServerConfig* config) {
       "Where the signing keys live. In memory, a restart makes new authorities.");
   schema.Kinds("node_attestors", &config->node_attestors, {std::string(kJoinTokenType)},
                "The ways in which a node may prove itself. `join_token` has no settings.");
+  schema.Int("rate_limit.attestation", &config->rate_limit.attestation,
+             "Attestations per second from one address; what is above waits for its turn. 0 turns "
+             "the limit off.",
+             {.min = 0, .max = kRatePerSecondMax});
+  schema.Int("rate_limit.signing", &config->rate_limit.signing,
+             "SVIDs signed per second for one address, X.509 and JWT each for itself; what is "
+             "above waits for its turn. 0 turns the limit off.",
+             {.min = 0, .max = kRatePerSecondMax});
   schema.String("audit.path", &config->audit_path,
                 "The audit log, JSON lines; when not set, `audit.jsonl` in `data_dir`.",
                 {.check = CheckAbsolutePath});
@@ -179,6 +187,12 @@ std::vector<std::string> Warnings(const ServerConfig& config) {
   }
   if (config.key_manager == KeyManagerKind::kMemory) {
     warnings.push_back("key_manager is memory: each restart makes new signing authorities");
+  }
+  if (const int64_t signing = config.rate_limit.signing; signing > 0 && signing < kAgentBatchMax) {
+    warnings.push_back("rate_limit.signing of " + std::to_string(signing) +
+                       " refuses the batches "
+                       "of agents with many entries, which ask for up to " +
+                       std::to_string(kAgentBatchMax) + " SVIDs at once; set it to at least that");
   }
   if (config.node_attestors.empty()) {
     warnings.push_back("node_attestors is empty: no agent can attest");

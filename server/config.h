@@ -19,6 +19,7 @@
 #include "core/crypto/x509.h"
 #include "core/keys/key_manager.h"
 #include "core/spiffe/id.h"
+#include "server/api/rate_limits.h"
 
 namespace writ {
 
@@ -51,6 +52,7 @@ struct ServerConfig {
   std::string sqlite_path;  // below data_dir when not set
   KeyManagerKind key_manager = KeyManagerKind::kDisk;
   std::vector<std::string> node_attestors{"join_token"};  // the methods in use, by type
+  RateLimitSettings rate_limit;
   std::string audit_path;  // below data_dir when not set
   LogSettings log;
 };

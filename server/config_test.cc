@@ -64,7 +64,7 @@ TEST(ServerConfigTest, BadValuesAreRefused) {
         "--ca-subject-country=usa", "--ca-subject-country=us", "--datastore=postgres",
         "--key-manager=tpm", "--node-attestors=x509pop", "--log-level=trace",
         "--svid-subject-organization=", "--audit-path=/var/lib/writ/server/writ.db",
-        "--rate-limit-signing=0"}) {
+        "--rate-limit-signing=-1"}) {
     EXPECT_NE(ErrorOf({flag}), "accepted") << flag;
   }
   EXPECT_NE(ErrorOf({"--listen-admin-socket=/" + std::string(107, 's')}), "accepted");
@@ -91,6 +91,17 @@ TEST(ServerConfigTest, WarnsOfKeysInMemoryAndOfNoAttestor) {
       LoadServerConfig({"--trust-domain=a", "--key-manager=memory", "--node-attestors="}, {});
   ASSERT_TRUE(config.ok()) << config.status().ToString();
   EXPECT_EQ(Warnings(*config).size(), 2u);
+}
+
+TEST(ServerConfigTest, RateLimitsAreReadAndASmallOneIsWarnedOf) {
+  Result<ServerConfig> config = LoadServerConfig(
+      {"--trust-domain=a", "--rate-limit-attestation=0", "--rate-limit-signing=499"}, {});
+  ASSERT_TRUE(config.ok()) << config.status().ToString();
+  EXPECT_EQ(config->rate_limit.attestation, 0);
+  EXPECT_EQ(config->rate_limit.signing, 499);
+  EXPECT_EQ(Warnings(*config).size(), 1u);
+  EXPECT_EQ(LoadServerConfig(kLeast, {})->rate_limit.attestation, 1);
+  EXPECT_EQ(LoadServerConfig(kLeast, {})->rate_limit.signing, 500);
 }
 
 TEST(ServerConfigTest, TheExampleLoadsAndShowsEverySettingWithItsDefault) {

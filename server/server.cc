@@ -16,6 +16,7 @@
 #include "core/net/metrics.h"
 #include "server/api/authorization.h"
 #include "server/api/front.h"
+#include "server/api/rate_limits.h"
 #include "server/api/rpc_metrics.h"
 #include "server/api/services.h"
 #include "server/loop.h"
@@ -76,6 +77,7 @@ class WiredServer final : public Server {
   std::unique_ptr<Metrics> metrics_;
   std::optional<RpcMetrics> rpc_metrics_;
   std::optional<Authorization> authorization_;
+  std::optional<RateLimits> limits_;
   std::optional<AgentApi> agent_api_;
   std::optional<BundleApi> bundle_api_;
   std::optional<EntryApi> entry_api_;
@@ -121,8 +123,10 @@ void WiredServer::MakeApis() {
   svid_api_.emplace(td, s.registry.get(), s.issuer.get(), kit_.clock);
   health_ = HealthService::Make({.ready = [this] { return Ready(); }, .clock = kit_.clock});
   workers_.emplace("worker", kWorkers, kWaitingCallsMax);
+  limits_.emplace(config_.rate_limit, kit_.clock);
 
   FrontOptions front{.authorization = &*authorization_,
+                     .limits = &*limits_,
                      .workers = &*workers_,
                      .audit = s.audit.get(),
                      .metrics = &*rpc_metrics_,
@@ -269,6 +273,7 @@ void WiredServer::Stop() {
   if (std::exchange(stopped_, true)) return;
   MonoTime deadline = kit_.clock->Monotonic() + kCallsMayTake;
   if (health_) health_->EndWatches();
+  if (limits_) limits_->Stop();
   for (std::optional<Endpoint>* endpoint : {&tcp_, &admin_}) {
     if (endpoint->has_value() && (*endpoint)->server) (*endpoint)->server->Shutdown(deadline);
   }

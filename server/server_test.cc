@@ -49,6 +49,7 @@ class ServerTest : public ::testing::Test {
     config_.listen.address = "127.0.0.1:0";
     config_.listen.admin_socket = dir_ / "run/admin.sock";
     config_.listen.http.clear();
+    config_.rate_limit.attestation = 0;
   }
 
   void Start() {
@@ -314,6 +315,40 @@ TEST_F(ServerTest, SecondServerOnTheSameDataIsRefused) {
   second.listen.admin_socket = dir_ / "run2/admin.sock";
   Status status = Server::Start(second, kit_).status();
   EXPECT_EQ(status.code(), Code::kFailedPrecondition) << status.ToString();
+}
+
+TEST_F(ServerTest, CallsAboveTheRateWaitUntilTheirDeadlineAndTheAdminSocketIsFree) {
+  config_.rate_limit = {.attestation = 1, .signing = 2};
+  Start();
+  PrivateKey key = *PrivateKey::Generate(KeyType::kEcP256);
+  CreateToken("node");
+  std::unique_ptr<TlsChannel> tls = Tls(IdentityOf(Attest("node", key), key));
+  auto attest_again = [&] {
+    grpc::ClientContext context;
+    context.set_deadline(
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(200, GPR_TIMESPAN)));
+    return agent_pb::Agent::NewStub(*tls->Get())->AttestAgent(&context)->Finish();
+  };
+  grpc::Status late = attest_again();  // the second within a second
+  EXPECT_EQ(late.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << late.error_message();
+  auto stub = svid_pb::SVID::NewStub(*tls->Get());
+  svid_pb::BatchNewX509SVIDRequest batch;
+  for (int i = 0; i < 3; ++i) batch.add_params()->set_entry_id("x");
+  svid_pb::BatchNewX509SVIDResponse response;
+  grpc::ClientContext too_many;
+  EXPECT_EQ(stub->BatchNewX509SVID(&too_many, batch, &response).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  batch.mutable_params()->RemoveLast();
+  for (int i = 0; i < 2; ++i) {  // the second waits for its turn
+    grpc::ClientContext context;
+    EXPECT_TRUE(stub->BatchNewX509SVID(&context, batch, &response).ok());
+  }
+  for (int i = 0; i < 5; ++i) {
+    grpc::ClientContext context;
+    auto stream = agent_pb::Agent::NewStub(Admin())->AttestAgent(&context);
+    stream->WritesDone();
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
 }
 
 TEST_F(ServerTest, AdminSocketHasItsModesAndAnswersHealth) {

@@ -33,9 +33,22 @@ enum AllowedCallers : unsigned {
   kDownstream = 1 << 4,  // an entry with `downstream`
 };
 
+// Which calls from one address share a rate limit (rate_limits.h).
+enum class RateClass {
+  kNotSaid,  // by a row that forgot it: does not compile
+  kNoLimit,
+  kAttestation,
+  kX509,  // by the certificate
+  kJwt,
+  kWit,
+  kPublish,
+  kPostStatus,
+};
+
 struct MethodRow {
   const char* full_name;           // "/package.Service/Method", as on the wire
   unsigned allowed;                // AllowedCallers
+  RateClass rate;                  // each row says it
   bool admin_socket_only = false;  // its service is not registered on TCP
 
   std::string_view service() const;  // "package.Service"
@@ -51,6 +64,7 @@ struct ApiCaller {
   bool local = false;
   std::optional<SpiffeId> id;       // of a TLS caller with a certificate
   std::optional<Certificate> leaf;  // likewise
+  std::string address;              // remote IP; empty on the admin socket
   std::string actor;                // for logs and the audit: SPIFFE ID, "unix:uid:0", "anonymous"
 };
 

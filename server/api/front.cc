@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/api/front.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/spiffe/svid.h"
@@ -12,6 +13,7 @@ namespace {
 
 // Well below the 8 KiB that HTTP/2 peers accept as headers.
 constexpr size_t kWireMessageBytesMax = 2048;
+constexpr char kOverloaded[] = "too many calls wait for this server already: try again later";
 
 bool IsOurFault(Code code) {
   return code == Code::kInternal || code == Code::kUnknown || code == Code::kDataLoss ||
@@ -47,8 +49,7 @@ grpc::Status ToWire(const Status& status) {
 }
 
 grpc::Status Front::Overloaded() {
-  return grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                      "too many calls wait for this server already: try again later");
+  return grpc::Status(grpc::StatusCode::UNAVAILABLE, kOverloaded);
 }
 
 Result<ApiCaller> Front::Identify(const grpc::CallbackServerContext& context) const {
@@ -61,6 +62,7 @@ Result<ApiCaller> Front::Identify(const grpc::CallbackServerContext& context) co
     caller.actor = "unix:uid:" + std::to_string(peer->caller->uid());
     return caller;
   }
+  caller.address = peer->address;
   if (peer->chain.empty()) {
     caller.actor = "anonymous@" + peer->address;
     return caller;
@@ -81,6 +83,39 @@ Status Front::Open(const grpc::CallbackServerContext& context, Passage& passage)
   if (context.IsCancelled()) return Cancelled("the caller gave up before its turn came");
   passage.call.caller = TRY(Identify(context));
   return options_.authorization->Check(*passage.call.row, passage.call.caller);
+}
+
+MonoTime Front::DeadlineOf(const grpc::CallbackServerContext& context) const {
+  const gpr_timespec deadline = gpr_convert_clock_type(context.raw_deadline(), GPR_CLOCK_MONOTONIC);
+  if (gpr_time_cmp(deadline, gpr_inf_future(GPR_CLOCK_MONOTONIC)) == 0) return MonoTime::max();
+  const gpr_timespec left = gpr_time_sub(deadline, gpr_now(GPR_CLOCK_MONOTONIC));
+  // What is far off is cut by gRPC to the largest that fits.
+  const auto millis = std::chrono::milliseconds(gpr_time_to_millis(left));
+  return options_.clock->Monotonic() + std::max<Duration>(millis, Duration::zero());
+}
+
+void Front::Admit(const grpc::CallbackServerContext& context, const Call& call, size_t items,
+                  std::function<void(Status)> then) const {
+  if (call.row->rate == RateClass::kNoLimit || call.caller.local) return then(OkStatus());
+  // `call` may have been answered by the time that this is written.
+  Log& log = *options_.log;
+  const std::string address = call.caller.address;
+  const char* method = call.row->full_name;
+  // The context lives until the call is finished, which nobody does before its turn.
+  auto on_turn = [this, then](Status turn) {
+    if (!turn.ok()) return then(std::move(turn));
+    if (!Submit([then] { then(OkStatus()); })) then(Unavailable(kOverloaded));
+  };
+  std::optional<Status> answer =
+      options_.limits->Take({.rate = call.row->rate,
+                             .address = address,
+                             .count = items,
+                             .deadline = DeadlineOf(context),
+                             .gone = [&context] { return context.IsCancelled(); }},
+                            std::move(on_turn));
+  if (answer) return then(answer->Annotate("rejecting request due to rate limiting"));
+  if (log.Enabled(LogLevel::kDebug))
+    log.Debug("call waits for its turn", {{"method", method}, {"address", address}});
 }
 
 grpc::Status Front::Close(Passage& passage, Status outcome) const {
@@ -112,13 +147,16 @@ void Front::LogOutcome(const Call& call, const Status& outcome) const {
 }
 
 grpc::ServerUnaryReactor* Front::Run(grpc::CallbackServerContext* context, const MethodRow* row,
-                                     Work work) {
+                                     size_t items, Work work) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  bool accepted = Submit([this, context, row, reactor, work = std::move(work)] {
-    Passage passage = Begin(row);
-    Status outcome = Open(*context, passage);
-    if (outcome.ok()) outcome = work(passage.call);
-    reactor->Finish(Close(passage, std::move(outcome)));
+  bool accepted = Submit([this, context, row, items, reactor, work = std::move(work)] {
+    auto passage = std::make_shared<Passage>(Begin(row));
+    Status opened = Open(*context, *passage);
+    if (!opened.ok()) return reactor->Finish(Close(*passage, std::move(opened)));
+    Admit(*context, passage->call, items, [this, reactor, passage, work](Status turn) {
+      if (turn.ok()) turn = work(passage->call);
+      reactor->Finish(Close(*passage, std::move(turn)));
+    });
   });
   if (!accepted) reactor->Finish(Overloaded());
   return reactor;

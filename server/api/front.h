@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Front: what every call passes, whatever its method: the caller is identified, authorized, the
-// method's function runs on a worker (the store and the audit log may block, gRPC's threads must
-// not), its audit events become durable, its status is mapped and counted. Nowhere else.
+// Front: what every call passes, whatever its method: the caller is identified, authorized, waits
+// for its turn where its method's row has a rate limit, the method's function runs on a worker (the
+// store and the audit log may block, gRPC's threads must not), its audit events become durable, its
+// status is mapped and counted. Nowhere else.
 //
 // Threads: thread-safe. Lifetime: outlives every call of the servers that its services are in.
 #pragma once
@@ -19,6 +20,7 @@
 #include "core/net/grpc_server.h"
 #include "server/api/authorization.h"
 #include "server/api/call.h"
+#include "server/api/rate_limits.h"
 #include "server/api/rpc_metrics.h"
 #include "server/audit/audit_log.h"
 
@@ -26,6 +28,7 @@ namespace writ {
 
 struct FrontOptions {
   const Authorization* authorization;  // all borrowed
+  RateLimits* limits;
   WorkerPool* workers;
   AuditLog* audit;
   RpcMetrics* metrics;
@@ -42,17 +45,22 @@ class Front {
   void Attach(const GrpcServer* server) { server_.store(server); }
 
   using Work = std::function<Status(Call&)>;
-  // Runs a unary call: `work` after authorization, then Finish on the context's own reactor.
+  // Runs a unary call: `work` after authorization and its turn, in which it counts as `items`; then
+  // Finish on the context's own reactor.
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, const MethodRow* row,
-                                Work work);
+                                size_t items, Work work);
 
-  // The same in steps, for streams. Open() and Close() run on a worker.
+  // The same in steps, for streams. Open(), Admit() and Close() run on a worker.
   struct Passage {
     Call call;
     MonoTime begun;
   };
   Passage Begin(const MethodRow* row) const;
   Status Open(const grpc::CallbackServerContext& context, Passage& passage) const;
+  // After Open(): `then` gets OK when the call may go on, or why not. Before this returns, or later
+  // on a worker.
+  void Admit(const grpc::CallbackServerContext& context, const Call& call, size_t items,
+             std::function<void(Status)> then) const;
   // Makes the events durable and turns the outcome into what the client gets.
   grpc::Status Close(Passage& passage, Status outcome) const;
   // False when too many calls wait already.
@@ -63,6 +71,7 @@ class Front {
 
  private:
   Result<ApiCaller> Identify(const grpc::CallbackServerContext& context) const;
+  MonoTime DeadlineOf(const grpc::CallbackServerContext& context) const;
   void LogOutcome(const Call& call, const Status& outcome) const;
 
   const FrontOptions options_;

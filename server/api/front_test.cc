@@ -42,7 +42,9 @@ class FrontTest : public ApiFixture {
     metrics_ = Metrics::Make("test_");
     rpc_metrics_ = std::make_unique<RpcMetrics>(metrics_.get());
     workers_ = std::make_unique<WorkerPool>("worker", 4, 100);
+    limits_ = std::make_unique<RateLimits>(RateLimitSettings{}, &clock_);
     front_ = std::make_unique<Front>(FrontOptions{.authorization = authorization_.get(),
+                                                  .limits = limits_.get(),
                                                   .workers = workers_.get(),
                                                   .audit = &audit_,
                                                   .metrics = rpc_metrics_.get(),
@@ -68,6 +70,7 @@ class FrontTest : public ApiFixture {
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<RpcMetrics> rpc_metrics_;
   std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<RateLimits> limits_;
   std::unique_ptr<Front> front_;
   std::unique_ptr<ServerServices> services_;
   std::unique_ptr<GrpcServer> server_;

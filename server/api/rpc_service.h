@@ -39,16 +39,18 @@ class RpcService final : public grpc::Service {
     CHECK(!rows_.empty());
   }
 
+  // `items`: how many the request counts as where its row has a rate limit.
   template <class Api, class Request, class Response>
   RpcService& Unary(std::string_view method, Api* api,
-                    Result<Response> (Api::*function)(Call&, const Request&)) {
+                    Result<Response> (Api::*function)(Call&, const Request&),
+                    size_t (*items)(const Request&) = One<Request>) {
     int index = IndexOf(method);
     const MethodRow* row = rows_[index];
     using Handler = grpc::internal::CallbackUnaryHandler<Request, Response>;
     auto handler = std::make_unique<Handler>(
-        [front = front_, row, api, function](grpc::CallbackServerContext* context,
+        [front = front_, row, api, function, items](grpc::CallbackServerContext* context,
                                              const Request* request, Response* response) {
-          return front->Run(context, row, [=](Call& call) -> Status {
+          return front->Run(context, row, items(*request), [=](Call& call) -> Status {
             Result<Response> result = (api->*function)(call, *request);
             if (!result.ok()) return result.status();
             *response = std::move(*result);
@@ -78,13 +80,18 @@ class RpcService final : public grpc::Service {
   }
 
  private:
+  template <class Request>
+  static size_t One(const Request&) {
+    return 1;
+  }
+
   void NotBuilt(const MethodRow* row) {
     // Request and response stay bytes: no type is needed to refuse a call.
     using Handler = grpc::internal::CallbackUnaryHandler<grpc::ByteBuffer, grpc::ByteBuffer>;
     auto handler = std::make_unique<Handler>(
         [front = front_, row](grpc::CallbackServerContext* context, const grpc::ByteBuffer*,
                               grpc::ByteBuffer*) {
-          return front->Run(context, row, [row](Call&) {
+          return front->Run(context, row, 1, [row](Call&) {
             return Unimplemented(std::string(row->method()) + " is not built yet");
           });
         });

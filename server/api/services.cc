@@ -37,11 +37,13 @@ std::unique_ptr<RpcService> MakeEntry(EntryApi* api, Front* front) {
   return service;
 }
 
+size_t ItemsOf(const svid_pb::BatchNewX509SVIDRequest& request) { return request.params_size(); }
+
 std::unique_ptr<RpcService> MakeSvid(SvidApi* api, Front* front) {
   auto service = std::make_unique<RpcService>("spire.api.server.svid.v1.SVID", front);
   service->Unary("MintX509SVID", api, &SvidApi::MintX509Svid)
       .Unary("MintJWTSVID", api, &SvidApi::MintJwtSvid)
-      .Unary("BatchNewX509SVID", api, &SvidApi::BatchNewX509Svid)
+      .Unary("BatchNewX509SVID", api, &SvidApi::BatchNewX509Svid, ItemsOf)
       .Unary("NewJWTSVID", api, &SvidApi::NewJwtSvid);
   return service;
 }

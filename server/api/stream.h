@@ -2,8 +2,8 @@
 //
 // Conversation: the logic of one bidirectional stream in which every request is answered by a
 // number of responses before the next one is read. ConversationStream drives one over gRPC:
-// authorization first, then each step on a worker; at most one request and one response are held,
-// so a slow reader costs nothing but its own time.
+// authorization first, then its turn, then each step on a worker; at most one request and one
+// response are held, so a slow reader costs nothing but its own time.
 //
 // Threads: a Conversation is used by one thread at a time. Lifetime: a stream owns itself until
 // gRPC is done with it.
@@ -32,7 +32,7 @@ class Conversation {
   };
 
   virtual ~Conversation() = default;
-  // How long the whole stream may take; it is cancelled then.
+  // How long the whole stream may take, once its turn has come; it is cancelled then.
   virtual Duration TimeLimit() const = 0;
   // A failure ends the stream.
   virtual Status OnRequest(Call& call, const Request& request) = 0;
@@ -51,7 +51,6 @@ class ConversationStream final : public grpc::ServerBidiReactor<Request, Respons
                                    std::unique_ptr<Logic> logic) {
     auto stream = std::make_shared<ConversationStream>(front, row, context, std::move(logic));
     stream->self_ = stream;
-    stream->SetAlarm();
     stream->OnWorker([stream = stream.get()] { stream->Open(); });
     return stream.get();
   }
@@ -109,7 +108,11 @@ class ConversationStream final : public grpc::ServerBidiReactor<Request, Respons
   void Open() {
     Status admitted = front_->Open(*open_context_, passage_);
     if (!admitted.ok()) return Finish(std::move(admitted));
-    this->StartRead(&request_);
+    front_->Admit(*open_context_, passage_.call, /*items=*/1, [this](Status turn) {
+      if (!turn.ok()) return Finish(std::move(turn));
+      SetAlarm();
+      this->StartRead(&request_);
+    });
   }
 
   void Take() {

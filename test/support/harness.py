@@ -134,6 +134,7 @@ class Deployment:
             "data_dir": str(self.directory / "server"),
             "listen": {"address": f"127.0.0.1:{self.port}", "admin_socket": self.server_socket,
                        "http": ""},
+            "rate_limit": {"attestation": 0},
             "log": {"level": "debug"},
         }, server or {}))
 
