@@ -127,6 +127,7 @@ void WiredAgent::MakeParts() {
   attestation_ = std::make_unique<WorkloadAttestation>(
       MakeWorkloadAttestors({.unix_options = config_.unix_attestor}, &clock_), log_);
   workload_api_ = WorkloadApi::Make({.trust_domain = *config_.trust_domain,
+                                     .calls_per_second = config_.rate_limit,
                                      .cache = cache_.get(),
                                      .jwt = &loop_->jwts(),
                                      .attestation = attestation_.get(),

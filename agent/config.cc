@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "agent/api/caller_limit.h"
 #include "attestors/join_token/join_token.h"
 #include "core/base/config_checks.h"
 
@@ -115,6 +116,10 @@ void Declare(ConfigSchema& schema, AgentConfig* config) {
   schema.Int("cache.jwt", &config->cache.jwt_max,
              "How many JWT-SVIDs are held, the least recently used going first; 0 holds none.",
              {.min = 0, .max = kCachedSvidsMax});
+  schema.Int("rate_limit", &config->rate_limit,
+             "How often, in a second, callers with the same selectors may call each method of the "
+             "Workload API; the calls of one second may come at once. 0 is no limit.",
+             {.min = 0, .max = kCallsPerSecondMax});
   DeclareLogSettings(schema, &config->log);
 }
 

@@ -102,6 +102,7 @@ TEST(AgentConfigTest, BadValuesAreRefused) {
         "--sync-interval=25h", "--svid-key-type=ed25519", "--key-manager=tpm",
         "--node-attestor=x509pop", "--workload-attestors=docker", "--server-bundle-file=b.pem",
         "--workload-attestors-unix-workload-size-limit=-2", "--cache-x509=-1",
+        "--rate-limit=-1",
         "--workload-attestors-unix-discover-workload-path=yes"}) {
     EXPECT_NE(ErrorWithBundle(flag), "accepted") << flag;
   }

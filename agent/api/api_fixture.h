@@ -69,6 +69,7 @@ class OtherProcess {
 class ApiFixture : public testing::Test {
  protected:
   using Stub = SpiffeWorkloadAPI::Stub;
+  static constexpr int kCallsPerSecond = 50;  // of other processes than this one
 
   ApiFixture();
   ~ApiFixture() override;

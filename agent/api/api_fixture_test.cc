@@ -123,6 +123,7 @@ ApiFixture::ApiFixture() {
   attestors.push_back(std::move(attestor));
   attestation_ = std::make_unique<WorkloadAttestation>(std::move(attestors), &log_);
   api_ = WorkloadApi::Make({.trust_domain = td_,
+                            .calls_per_second = kCallsPerSecond,
                             .cache = cache_.get(),
                             .jwt = &jwt_,
                             .attestation = attestation_.get(),

@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "agent/api/answers.h"
+#include "agent/api/caller_limit.h"
 #include "agent/api/delivery.h"
 #include "agent/cache/cache.h"
 #include "agent/workload/workload_attestation.h"
@@ -37,7 +38,17 @@ struct StreamSetting {
   WorkerPool* attesters;
   Delivery* delivery;
   OpenStreams* streams;
+  CallerLimit* limit;
   Log* log;
+};
+
+// What makes one method's streams differ from another's.
+template <typename Response>
+struct StreamMethod {
+  const char* name;
+  Interest interest;
+  // Null: nothing to say yet. `first`: nothing has been said yet.
+  std::unique_ptr<Response> (*compose)(const WorkloadUpdate& update, bool first);
 };
 
 // The sentences of the Workload API, also for calls that are no streams.
@@ -67,17 +78,16 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
                            public Deliverable,
                            public std::enable_shared_from_this<UpdateStream<Response>> {
  public:
-  // Null: nothing to say yet. `first`: nothing has been said yet.
-  using Compose = std::unique_ptr<Response> (*)(const WorkloadUpdate& update, bool first);
+  using Method = StreamMethod<Response>;
 
   UpdateStream(const StreamSetting& setting, std::shared_ptr<const Caller> caller,
-               Interest interest, Compose compose)
-      : setting_(setting), caller_(std::move(caller)), interest_(interest), compose_(compose) {}
+               const Method& method)
+      : setting_(setting), caller_(std::move(caller)), method_(method) {}
 
   static grpc::ServerWriteReactor<Response>* Start(const StreamSetting& setting,
                                                    std::shared_ptr<const Caller> caller,
-                                                   Interest interest, Compose compose) {
-    auto stream = std::make_shared<UpdateStream>(setting, std::move(caller), interest, compose);
+                                                   const Method& method) {
+    auto stream = std::make_shared<UpdateStream>(setting, std::move(caller), method);
     const Result<uint64_t> number = setting.streams->Enter(stream->caller_->pid(), stream);
     if (!number.ok()) return RefusedStream<Response>::Start(number.status());
     stream->number_ = *number;
@@ -98,7 +108,7 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
         return EndLocked(NoIdentityIssued(*caller_, *setting_.log));
       case WorkloadUpdate::State::kPending:
       case WorkloadUpdate::State::kReady:
-        return WriteLocked(compose_(*update, last_fingerprint_.empty()));
+        return WriteLocked(method_.compose(*update, last_fingerprint_.empty()));
     }
   }
 
@@ -136,10 +146,12 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
     }
     const Result<Selectors> selectors = setting_.attestation->Attest(*caller_);
     if (!selectors.ok()) return End(selectors.status());
+    const Status admitted = setting_.limit->Admit(method_.name, *caller_, *selectors);
+    if (!admitted.ok()) return End(admitted);
     auto notify = [weak = this->weak_from_this(), delivery = setting_.delivery] {
       if (auto stream = weak.lock()) delivery->Schedule(std::move(stream));
     };
-    auto subscription = setting_.cache->Subscribe(*selectors, interest_, std::move(notify));
+    auto subscription = setting_.cache->Subscribe(*selectors, method_.interest, std::move(notify));
     {
       MutexLock lock(mu_);
       if (ended_) return;
@@ -172,8 +184,7 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
 
   const StreamSetting& setting_;
   const std::shared_ptr<const Caller> caller_;
-  const Interest interest_;
-  const Compose compose_;
+  const Method method_;
   uint64_t number_ = 0;                 // set before gRPC knows the stream
   std::shared_ptr<UpdateStream> self_;  // set before gRPC knows the stream, cleared by OnDone
 

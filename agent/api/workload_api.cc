@@ -36,12 +36,17 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
   explicit SpiffeWorkloadApi(const WorkloadApiOptions& options)
       : attesters_("attest", kAttestersCount, kAttestationsWaitingMax),
         jwt_fetchers_("jwt", kJwtFetchersCount, kJwtFetchesWaitingMax),
-        calls_{.options = options, .attesters = &attesters_, .jwt_fetchers = &jwt_fetchers_},
+        limit_(options.calls_per_second, options.clock),
+        calls_{.options = options,
+               .attesters = &attesters_,
+               .jwt_fetchers = &jwt_fetchers_,
+               .limit = &limit_},
         streams_{.cache = options.cache,
                  .attestation = options.attestation,
                  .attesters = &attesters_,
                  .delivery = &delivery_,
                  .streams = &open_streams_,
+                 .limit = &limit_,
                  .log = options.log} {}
 
   grpc::Service* service() override { return this; }
@@ -66,12 +71,10 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
 
   template <typename Response>
   grpc::ServerWriteReactor<Response>* StartStream(
-      const Context& context, Interest interest,
-      typename UpdateStream<Response>::Compose compose) {
+      const Context& context, const StreamMethod<Response>& method) {
     Result<std::shared_ptr<const Caller>> caller = Admit(context);
     if (!caller.ok()) return RefusedStream<Response>::Start(caller.status());
-    return UpdateStream<Response>::Start(streams_, std::move(caller).value(), interest,
-                                         compose);
+    return UpdateStream<Response>::Start(streams_, std::move(caller).value(), method);
   }
 
   // The optional WIT-SVID profile; the header is checked first, as for every call.
@@ -85,15 +88,18 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
 
   grpc::ServerWriteReactor<X509SVIDResponse>* FetchX509SVID(Context* context,
                                                             const X509SVIDRequest*) override {
-    return StartStream<X509SVIDResponse>(*context, Interest::kX509, MakeX509Svids);
+    return StartStream<X509SVIDResponse>(*context,
+                                         {"FetchX509SVID", Interest::kX509, MakeX509Svids});
   }
   grpc::ServerWriteReactor<X509BundlesResponse>* FetchX509Bundles(
       Context* context, const X509BundlesRequest*) override {
-    return StartStream<X509BundlesResponse>(*context, Interest::kBundle, MakeX509Bundles);
+    return StartStream<X509BundlesResponse>(
+        *context, {"FetchX509Bundles", Interest::kBundle, MakeX509Bundles});
   }
   grpc::ServerWriteReactor<JWTBundlesResponse>* FetchJWTBundles(Context* context,
                                                                 const JWTBundlesRequest*) override {
-    return StartStream<JWTBundlesResponse>(*context, Interest::kBundle, MakeJwtBundles);
+    return StartStream<JWTBundlesResponse>(
+        *context, {"FetchJWTBundles", Interest::kBundle, MakeJwtBundles});
   }
   grpc::ServerWriteReactor<WITSVIDResponse>* FetchWITSVID(Context* context,
                                                           const WITSVIDRequest*) override {
@@ -121,6 +127,7 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
   Delivery delivery_;         // its own lock
   WorkerPool attesters_;      // its own lock
   WorkerPool jwt_fetchers_;   // its own lock
+  CallerLimit limit_;         // its own lock
   const CallSetting calls_;
   const StreamSetting streams_;
 };

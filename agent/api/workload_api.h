@@ -35,6 +35,7 @@ inline constexpr size_t kAudienceBytesMax = 16 << 10;  // of all together
 
 struct WorkloadApiOptions {
   TrustDomain trust_domain;
+  int64_t calls_per_second = 0;  // of each method and set of selectors; 0: no limit
   // All borrowed.
   Cache* cache;
   JwtSource* jwt;

@@ -108,6 +108,7 @@ class FetchJwtSvidCall final : public UnaryCall {
   Status SelectIdentities() {
     const WorkloadApiOptions& options = setting_.options;
     const Selectors selectors = TRY(options.attestation->Attest(*caller_));
+    TRY(setting_.limit->Admit("FetchJWTSVID", *caller_, selectors));
     const std::shared_ptr<const WorkloadUpdate> update = options.cache->Lookup(selectors);
     if (update->state == WorkloadUpdate::State::kNotSynced) return NotSyncedYet();
     for (const Identity& identity : update->identities) {
@@ -179,7 +180,8 @@ class ValidateJwtSvidCall final : public UnaryCall {
   // Needs no identity, but a caller that can be identified.
   Status Validate() {
     const WorkloadApiOptions& options = setting_.options;
-    TRY(options.attestation->Attest(*caller_));
+    const Selectors selectors = TRY(options.attestation->Attest(*caller_));
+    TRY(setting_.limit->Admit("ValidateJWTSVID", *caller_, selectors));
     const std::shared_ptr<const Bundle> own = options.cache->CurrentBundle();
     if (own == nullptr) return NotSyncedYet();
     const Result<JwtSvid> svid = ValidateJwtSvid(request_.svid(), request_.audience(),

@@ -10,6 +10,7 @@
 
 #include <memory>
 
+#include "agent/api/caller_limit.h"
 #include "agent/api/workload_api.h"
 #include "core/base/thread.h"
 #include "spiffe/workload/workload.pb.h"
@@ -21,6 +22,7 @@ struct CallSetting {
   WorkloadApiOptions options;
   WorkerPool* attesters;
   WorkerPool* jwt_fetchers;  // their own: they wait for the server
+  CallerLimit* limit;
 };
 
 grpc::ServerUnaryReactor* RefuseCall(const Status& status);

@@ -151,5 +151,22 @@ TEST_F(WorkloadApiJwtTest, ValidateOfABadTokenIsInvalidArgument) {
   EXPECT_TRUE(refused(SignToken(Claims("a", "x", 60)), "x"));
 }
 
+TEST_F(WorkloadApiJwtTest, CallersBeyondTheirLimitAreRefusedAtOnceAndTheOthersServed) {
+  ApplyOneIdentity();
+  OtherProcess other(socket_);
+  auto stub = SpiffeWorkloadAPI::NewStub(other.Channel());
+  JWTSVIDRequest request;
+  request.add_audience("x");
+  auto fetch = [&] {
+    JWTSVIDResponse response;
+    return stub->FetchJWTSVID(Context().get(), request, &response).error_code();
+  };
+  for (int i = 0; i < kCallsPerSecond; ++i) ASSERT_EQ(fetch(), grpc::StatusCode::OK);
+  EXPECT_EQ(fetch(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  for (int i = 0; i < 2 * kCallsPerSecond; ++i) ASSERT_TRUE(Fetch({"x"}).ok());  // the agent's own
+  clock_.Advance(std::chrono::seconds(1));
+  EXPECT_EQ(fetch(), grpc::StatusCode::OK);
+}
+
 }  // namespace
 }  // namespace writ
