@@ -99,11 +99,11 @@ class FusedServer final : public ServerApi {
     return server_->SyncEntries(held);
   }
   Result<std::vector<Result<CertificateChain>>> NewX509Svids(
-      const std::vector<X509Request>& requests) override {
+      const std::vector<SvidRequest>& requests) override {
     return server_->NewX509Svids(requests);
   }
-  Result<IssuedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
-                               MonoTime deadline) override {
+  Result<ReceivedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
+                                 MonoTime deadline) override {
     return server_->NewJwtSvid(entry, audience, deadline);
   }
   void Reconnect() override { server_->Reconnect(); }

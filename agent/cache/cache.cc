@@ -129,7 +129,7 @@ class MemoryCache final : public Cache, public std::enable_shared_from_this<Memo
   std::shared_ptr<const Bundle> bundle_ GUARDED_BY(mu_);
   std::unordered_map<std::string, HeldEntry> entries_ GUARDED_BY(mu_);  // by entry ID
   std::map<Selectors, Group> groups_ GUARDED_BY(mu_);
-  EntryIndex index_ GUARDED_BY(mu_);
+  HeldEntryIndex index_ GUARDED_BY(mu_);
   X509Shelf shelf_ GUARDED_BY(mu_);
   JwtLru jwts_ GUARDED_BY(mu_);
   Time next_expiry_ GUARDED_BY(mu_) = Time::max();  // no entry or X.509-SVID ends before

@@ -20,7 +20,7 @@ bool IsSubset(const SelectorIds& subset, const SelectorIds& of) {
 
 }  // namespace
 
-SelectorIds EntryIndex::Intern(const Selectors& selectors) {
+SelectorIds HeldEntryIndex::Intern(const Selectors& selectors) {
   SelectorIds ids;
   ids.reserve(selectors.size());
   for (const Selector& selector : selectors) {
@@ -41,7 +41,7 @@ SelectorIds EntryIndex::Intern(const Selectors& selectors) {
   return ids;
 }
 
-void EntryIndex::Release(const SelectorIds& ids) {
+void HeldEntryIndex::Release(const SelectorIds& ids) {
   for (uint32_t id : ids) {
     Place& place = places_[id];
     if (--place.uses != 0) continue;
@@ -51,7 +51,7 @@ void EntryIndex::Release(const SelectorIds& ids) {
   }
 }
 
-void EntryIndex::Add(HeldEntry* held) {
+void HeldEntryIndex::Add(HeldEntry* held) {
   held->selectors = Intern(held->entry->selectors);
   if (held->selectors.empty()) return;
   held->key = *std::min_element(held->selectors.begin(), held->selectors.end(),
@@ -61,25 +61,25 @@ void EntryIndex::Add(HeldEntry* held) {
   places_[held->key].entries.push_back(held);
 }
 
-void EntryIndex::Remove(HeldEntry* held) {
+void HeldEntryIndex::Remove(HeldEntry* held) {
   if (held->selectors.empty()) return;
   Erase(places_[held->key].entries, held);
   Release(held->selectors);
   held->selectors.clear();
 }
 
-void EntryIndex::AddGroup(Group* group, const Selectors& selectors) {
+void HeldEntryIndex::AddGroup(Group* group, const Selectors& selectors) {
   group->selectors = Intern(selectors);
   for (uint32_t id : group->selectors) places_[id].groups.push_back(group);
 }
 
-void EntryIndex::RemoveGroup(Group* group) {
+void HeldEntryIndex::RemoveGroup(Group* group) {
   for (uint32_t id : group->selectors) Erase(places_[id].groups, group);
   Release(group->selectors);
   group->selectors.clear();
 }
 
-SelectorIds EntryIndex::Known(const Selectors& selectors) const {
+SelectorIds HeldEntryIndex::Known(const Selectors& selectors) const {
   SelectorIds ids;
   for (const Selector& selector : selectors) {
     auto at = ids_.find(selector);
@@ -89,7 +89,7 @@ SelectorIds EntryIndex::Known(const Selectors& selectors) const {
   return ids;
 }
 
-std::vector<HeldEntry*> EntryIndex::Match(const SelectorIds& selectors) const {
+std::vector<HeldEntry*> HeldEntryIndex::Match(const SelectorIds& selectors) const {
   std::vector<HeldEntry*> matches;
   for (uint32_t id : selectors) {
     for (HeldEntry* held : places_[id].entries) {
@@ -99,7 +99,7 @@ std::vector<HeldEntry*> EntryIndex::Match(const SelectorIds& selectors) const {
   return matches;
 }
 
-const std::vector<Group*>& EntryIndex::RarestGroups(const SelectorIds& selectors) const {
+const std::vector<Group*>& HeldEntryIndex::RarestGroups(const SelectorIds& selectors) const {
   uint32_t rarest = *std::min_element(selectors.begin(), selectors.end(),
                                       [this](uint32_t a, uint32_t b) {
                                         return places_[a].groups.size() < places_[b].groups.size();
@@ -107,14 +107,14 @@ const std::vector<Group*>& EntryIndex::RarestGroups(const SelectorIds& selectors
   return places_[rarest].groups;
 }
 
-void EntryIndex::CollectGroups(const HeldEntry& held, std::set<Group*>& groups) const {
+void HeldEntryIndex::CollectGroups(const HeldEntry& held, std::set<Group*>& groups) const {
   if (held.selectors.empty()) return;
   for (Group* group : RarestGroups(held.selectors)) {
     if (IsSubset(held.selectors, group->selectors)) groups.insert(group);
   }
 }
 
-bool EntryIndex::IsWanted(const Selectors& selectors) const {
+bool HeldEntryIndex::IsWanted(const Selectors& selectors) const {
   const SelectorIds ids = Known(selectors);
   if (ids.empty() || ids.size() != selectors.size()) return false;
   return std::ranges::any_of(RarestGroups(ids), [&ids](const Group* group) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// EntryIndex: which entries match a workload's selectors (an entry matches when its selectors are a
-// subset of the workload's), and the other way round: which groups of subscribers an entry
+// HeldEntryIndex: which entries match a workload's selectors (an entry matches when its selectors
+// are a subset of the workload's), and the other way round: which groups of subscribers an entry
 // concerns. Selectors are interned, so a match compares sorted numbers. An entry stands under one
 // of its selectors, the one that fewest entries stand under at that time: a search for a workload
 // looks only below the workload's own selectors.
@@ -43,7 +43,7 @@ struct HeldEntry {
   std::shared_ptr<const HeldX509> x509;  // set by X509Shelf
   bool expired = false;
 
-  SelectorIds selectors;  // set by EntryIndex, as is
+  SelectorIds selectors;  // set by HeldEntryIndex, as is
   uint32_t key = 0;       // the selector that it stands under
 
   // The rest is X509Shelf's.
@@ -70,13 +70,13 @@ struct Slot;  // cache.cc: one subscriber
 
 // Subscribers with equal selectors.
 struct Group {
-  SelectorIds selectors;  // set by EntryIndex
+  SelectorIds selectors;  // set by HeldEntryIndex
   std::shared_ptr<const WorkloadUpdate> update;
   std::set<std::shared_ptr<Slot>> slots;
   size_t x509_slots = 0;  // those among them that want X.509-SVIDs
 };
 
-class EntryIndex {
+class HeldEntryIndex {
  public:
   // Entries and groups are borrowed from Add to Remove. An entry without selectors matches nobody.
   void Add(HeldEntry* held);

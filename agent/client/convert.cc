@@ -28,9 +28,8 @@ Result<Entry> EntryFromProto(const spire::api::types::Entry& proto, const TrustD
   TRY(ValidateEntryId(proto.id()), "entry ID");
   SpiffeId spiffe_id = TRY(IdFromProto(proto.spiffe_id()), "SPIFFE ID");
   SpiffeId parent_id = TRY(IdFromProto(proto.parent_id()), "parent ID");
-  Entry entry{.id = proto.id(),
-              .spiffe_id = std::move(spiffe_id),
-              .parent_id = std::move(parent_id)};
+  Entry entry{
+      .id = proto.id(), .spiffe_id = std::move(spiffe_id), .parent_id = std::move(parent_id)};
   TRY(InTrustDomain(entry.spiffe_id, td), "SPIFFE ID");
   TRY(InTrustDomain(entry.parent_id, td), "parent ID");
   if (entry.spiffe_id.IsReserved()) {
@@ -94,8 +93,8 @@ Result<Bundle> BundleFromProto(const spire::api::types::Bundle& proto, const Tru
   }
   for (const auto& key : proto.jwt_authorities()) {
     if (key.key_id().empty()) return InvalidArgument("JWT authority without a key ID");
-    PublicKey public_key = TRY(PublicKey::FromSpki(key.public_key()),
-                               "JWT authority " + Printable(key.key_id()));
+    PublicKey public_key =
+        TRY(PublicKey::FromSpki(key.public_key()), "JWT authority " + Printable(key.key_id()));
     bundle.jwt.push_back(JwtAuthority{.key_id = key.key_id(),
                                       .key = std::move(public_key),
                                       .expires_at = key.expires_at(),
@@ -117,8 +116,8 @@ Result<CertificateChain> ChainFromProto(const spire::api::types::X509SVID& svid)
   return chain;
 }
 
-Result<IssuedJwt> JwtFromProto(const spire::api::types::JWTSVID& svid, const SpiffeId& id,
-                               const std::vector<std::string>& audience) {
+Result<ReceivedJwt> JwtFromProto(const spire::api::types::JWTSVID& svid, const SpiffeId& id,
+                                 const std::vector<std::string>& audience) {
   JwtSvid parsed = TRY(ParseJwtSvidInsecure(svid.token()));
   if (parsed.id != id) {
     return InvalidArgument("token is for " + parsed.id.text() + ", expected " + id.text());
@@ -132,7 +131,7 @@ Result<IssuedJwt> JwtFromProto(const spire::api::types::JWTSVID& svid, const Spi
   Time issued_at = parsed.issued_at;
   if (issued_at == Time()) issued_at = FromUnixSeconds(svid.issued_at());
   if (issued_at > parsed.expires_at) return InvalidArgument("token ends before it was issued");
-  return IssuedJwt{svid.token(), parsed.kid, issued_at, parsed.expires_at};
+  return ReceivedJwt{svid.token(), parsed.kid, issued_at, parsed.expires_at};
 }
 
 }  // namespace writ

@@ -21,7 +21,7 @@ Result<Bundle> BundleFromProto(const spire::api::types::Bundle& bundle, const Tr
 // At least a leaf.
 Result<CertificateChain> ChainFromProto(const spire::api::types::X509SVID& svid);
 // A token whose subject is `id` and whose audience holds all of `audience`. Times are the claims'.
-Result<IssuedJwt> JwtFromProto(const spire::api::types::JWTSVID& svid, const SpiffeId& id,
-                               const std::vector<std::string>& audience);
+Result<ReceivedJwt> JwtFromProto(const spire::api::types::JWTSVID& svid, const SpiffeId& id,
+                                 const std::vector<std::string>& audience);
 
 }  // namespace writ

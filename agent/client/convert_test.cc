@@ -95,7 +95,7 @@ TEST_F(ConvertTest, TakesATokenThatIsWhatWasAskedFor) {
     return svid;
   };
   SpiffeId id = *SpiffeId::Parse("spiffe://example.org/w");
-  Result<IssuedJwt> jwt = JwtFromProto(make({"a", "b"}, 1000), id, {"b"});
+  Result<ReceivedJwt> jwt = JwtFromProto(make({"a", "b"}, 1000), id, {"b"});
   ASSERT_TRUE(jwt.ok()) << jwt.status().ToString();
   EXPECT_EQ(jwt->issued_at, FromUnixSeconds(1000));
   EXPECT_EQ(jwt->expires_at, FromUnixSeconds(2000));

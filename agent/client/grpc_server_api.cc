@@ -101,9 +101,9 @@ class GrpcServerApi final : public ServerApi {
   Status PostStatus(const std::string& agent_version) override;
   Result<EntryChanges> SyncEntries(const EntryVersions& held) override;
   Result<std::vector<Result<CertificateChain>>> NewX509Svids(
-      const std::vector<X509Request>& requests) override;
-  Result<IssuedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
-                               MonoTime deadline) override;
+      const std::vector<SvidRequest>& requests) override;
+  Result<ReceivedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
+                                 MonoTime deadline) override;
   void Reconnect() override {
     agent_->Drop();
     anonymous_->Drop();
@@ -189,10 +189,10 @@ Result<EntryChanges> GrpcServerApi::SyncEntries(const EntryVersions& held) {
 }
 
 Result<std::vector<Result<CertificateChain>>> GrpcServerApi::NewX509Svids(
-    const std::vector<X509Request>& requests) {
+    const std::vector<SvidRequest>& requests) {
   CHECK(requests.size() <= kX509BatchMax);
   svidv1::BatchNewX509SVIDRequest batch;
-  for (const X509Request& request : requests) {
+  for (const SvidRequest& request : requests) {
     svidv1::NewX509SVIDParams* params = batch.add_params();
     params->set_entry_id(request.entry_id);
     params->set_csr(request.csr_der);
@@ -218,9 +218,9 @@ Result<std::vector<Result<CertificateChain>>> GrpcServerApi::NewX509Svids(
   return chains;
 }
 
-Result<IssuedJwt> GrpcServerApi::NewJwtSvid(const Entry& entry,
-                                            const std::vector<std::string>& audience,
-                                            MonoTime deadline) {
+Result<ReceivedJwt> GrpcServerApi::NewJwtSvid(const Entry& entry,
+                                              const std::vector<std::string>& audience,
+                                              MonoTime deadline) {
   svidv1::NewJWTSVIDRequest request;
   request.set_entry_id(entry.id);
   request.mutable_audience()->Assign(audience.begin(), audience.end());
@@ -230,7 +230,7 @@ Result<IssuedJwt> GrpcServerApi::NewJwtSvid(const Entry& entry,
   };
   TRY(agent_->Run(std::min(deadline, options_.clock->Monotonic() + kCallTimeout), call),
       "fetch a JWT-SVID");
-  Result<IssuedJwt> jwt = JwtFromProto(answer.svid(), entry.spiffe_id, audience);
+  Result<ReceivedJwt> jwt = JwtFromProto(answer.svid(), entry.spiffe_id, audience);
   if (!jwt.ok()) return Internal(jwt.status().message()).Annotate("the server's JWT-SVID");
   return jwt;
 }

@@ -58,13 +58,13 @@ struct EntryChanges {
   std::vector<std::string> removed;  // IDs that the agent is no longer authorized for
 };
 
-struct X509Request {
+struct SvidRequest {
   std::string entry_id;
   std::string csr_der;
 };
 inline constexpr size_t kX509BatchMax = 500;  // the server's rate limit allows no more in one call
 
-struct IssuedJwt {
+struct ReceivedJwt {
   std::string token;
   std::string key_id;  // of the authority that signed it
   Time issued_at;
@@ -85,9 +85,10 @@ class ServerApi {
   virtual Result<EntryChanges> SyncEntries(const EntryVersions& held) = 0;
   // One result for each request, in order; at most kX509BatchMax.
   virtual Result<std::vector<Result<CertificateChain>>> NewX509Svids(
-      const std::vector<X509Request>& requests) = 0;
-  virtual Result<IssuedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
-                                       MonoTime deadline) = 0;
+      const std::vector<SvidRequest>& requests) = 0;
+  virtual Result<ReceivedJwt> NewJwtSvid(const Entry& entry,
+                                         const std::vector<std::string>& audience,
+                                         MonoTime deadline) = 0;
   // The identity or the bundle has changed: the next call makes a new connection.
   virtual void Reconnect() = 0;
 };

@@ -62,7 +62,7 @@ class ServerJwtSource final : public JwtSource {
 
 Result<HeldJwt> ServerJwtSource::Call(const Entry& entry, const std::vector<std::string>& audience,
                                       MonoTime deadline) {
-  Result<IssuedJwt> jwt = server_->NewJwtSvid(entry, audience, deadline);
+  Result<ReceivedJwt> jwt = server_->NewJwtSvid(entry, audience, deadline);
   // A denial is about this agent, which the loop sees to; the workload is to come back later.
   if (jwt.code() == Code::kPermissionDenied || jwt.code() == Code::kUnauthenticated) {
     return Unavailable(jwt.status().message()).Annotate("the server does not take this agent");
@@ -116,8 +116,7 @@ Result<HeldJwt> ServerJwtSource::Refresh(const Entry& entry,
 }
 
 Result<HeldJwt> ServerJwtSource::Lead(const Key& key, const std::shared_ptr<Flight>& flight,
-                                      const Entry& entry,
-                                      const std::vector<std::string>& audience,
+                                      const Entry& entry, const std::vector<std::string>& audience,
                                       MonoTime deadline) {
   Result<HeldJwt> result = Call(entry, audience, deadline);
   if (result.ok()) cache_->PutJwt(entry, key.audience, *result);

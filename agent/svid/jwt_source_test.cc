@@ -20,8 +20,8 @@ class TokenServer final : public ServerApi {
  public:
   explicit TokenServer(Clock* clock) : clock_(clock) {}
 
-  Result<IssuedJwt> NewJwtSvid(const Entry&, const std::vector<std::string>& audience,
-                               MonoTime deadline) override {
+  Result<ReceivedJwt> NewJwtSvid(const Entry&, const std::vector<std::string>& audience,
+                                 MonoTime deadline) override {
     std::function<void()> during;
     {
       MutexLock lock(mu_);
@@ -33,7 +33,8 @@ class TokenServer final : public ServerApi {
     if (during) during();
     MutexLock lock(mu_);
     if (!failure_.ok()) return failure_;
-    return IssuedJwt{"t" + std::to_string(calls_), "k", clock_->Now(), clock_->Now() + minutes(5)};
+    return ReceivedJwt{"t" + std::to_string(calls_), "k", clock_->Now(),
+                       clock_->Now() + minutes(5)};
   }
   Result<AttestedAgent> Attest(const std::string&, NodeProver&, const std::string&) override {
     return Unimplemented("tokens alone");
@@ -47,7 +48,7 @@ class TokenServer final : public ServerApi {
     return Unimplemented("tokens alone");
   }
   Result<std::vector<Result<CertificateChain>>> NewX509Svids(
-      const std::vector<X509Request>&) override {
+      const std::vector<SvidRequest>&) override {
     return Unimplemented("tokens alone");
   }
   void Reconnect() override {}

@@ -63,7 +63,7 @@ Status Synchronizer::FetchAll(const std::vector<X509Want>& wants, const std::sto
 Status Synchronizer::FetchBatch(std::span<const X509Want> batch, CacheChange& change) {
   if (batch.empty()) return OkStatus();
   std::vector<Order> orders;
-  std::vector<X509Request> requests;
+  std::vector<SvidRequest> requests;
   orders.reserve(batch.size());
   requests.reserve(batch.size());
   for (const X509Want& want : batch) {
@@ -71,7 +71,7 @@ Status Synchronizer::FetchBatch(std::span<const X509Want> batch, CacheChange& ch
     CsrTemplate csr{.uri_sans = {want.spiffe_id.text()}};
     std::string request =
         TRY(MakeCsr(csr, *MakeSoftwareSigner(key)), "make an X.509-SVID's CSR");
-    requests.push_back(X509Request{want.entry_id, std::move(request)});
+    requests.push_back(SvidRequest{want.entry_id, std::move(request)});
     orders.push_back(Order{&want, std::move(key)});
   }
   std::vector<Result<CertificateChain>> results = TRY(options_.server->NewX509Svids(requests));

@@ -255,14 +255,14 @@ class FakeConnection final : public ServerApi {
   }
 
   Result<std::vector<Result<CertificateChain>>> NewX509Svids(
-      const std::vector<X509Request>& requests) override {
+      const std::vector<SvidRequest>& requests) override {
     TRY(Prepare());
     MutexLock lock(server_->mu_);
     TRY(server_->Begin("NewX509Svids"));
     TRY(server_->Authorize(identity_));
     server_->largest_batch_ = std::max(server_->largest_batch_, requests.size());
     std::vector<Result<CertificateChain>> results;
-    for (const X509Request& request : requests) {
+    for (const SvidRequest& request : requests) {
       auto entry = server_->entries_.find(request.entry_id);
       Result<Csr> csr = ParseCsr(request.csr_der);
       CHECK(csr.ok());
@@ -278,8 +278,8 @@ class FakeConnection final : public ServerApi {
     return results;
   }
 
-  Result<IssuedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>&,
-                               MonoTime) override {
+  Result<ReceivedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>&,
+                                 MonoTime) override {
     TRY(Prepare());
     std::function<void()> before;
     {
@@ -293,9 +293,8 @@ class FakeConnection final : public ServerApi {
     if (!server_->entries_.contains(entry.id)) return NotFound("no such entry");
     Time now = server_->Now();
     TRY(server_->End());
-    return IssuedJwt{"token " + std::to_string(++server_->tokens_made_),
-                     server_->authorities_.back().jwt_key_id, now,
-                     now + server_->knobs_.jwt_ttl};
+    return ReceivedJwt{"token " + std::to_string(++server_->tokens_made_),
+                       server_->authorities_.back().jwt_key_id, now, now + server_->knobs_.jwt_ttl};
   }
 
   void Reconnect() override {
