@@ -76,7 +76,6 @@ int main(int argc, char** argv) {
   return writ::RunDaemon({.program = writ::kProgram,
                           .usage = writ::kUsage,
                           .flag_help = writ::AgentFlagHelp,
-                          .run = writ::Run,
-                          .validate = writ::Validate},
+                          .commands = {{"run", writ::Run}, {"validate", writ::Validate}}},
                          {argv + 1, argv + argc});
 }

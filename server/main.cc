@@ -18,6 +18,7 @@
 #include "core/base/random.h"
 #include "core/base/version.h"
 #include "core/net/grpc_server.h"
+#include "server/backup.h"
 #include "server/config.h"
 #include "server/server.h"
 
@@ -34,10 +35,16 @@ constexpr char kUsage[] =
     "  writ-server validate --config FILE [settings] [--deep]  check the configuration and the\n"
     "                                                          data directory (--deep: the whole\n"
     "                                                          store), change nothing\n"
+    "  writ-server backup   --config FILE --to FILE            copy the store, also while the\n"
+    "                                                          server runs\n"
+    "  writ-server restore  --config FILE --from FILE          put a backup in the place of the\n"
+    "                       [--without-keys]                   store, which is set aside; the\n"
+    "                                                          server must not run\n"
     "  writ-server --help | --version\n"
     "\n"
     "Example:\n"
     "  writ-server run --config /etc/writ/server.yaml --trust-domain example.org\n"
+    "  writ-server backup --config /etc/writ/server.yaml --to /var/backups/writ.db\n"
     "\n";
 
 void Print(FILE* to, const std::string& text) { fwrite(text.data(), 1, text.size(), to); }
@@ -56,6 +63,38 @@ int Validate(const std::vector<std::string>& given) {
   }
   Print(stdout, "The configuration is valid.\n");
   return kExitDone;
+}
+
+// What backup and restore answered: said to the operator, and the exit status.
+int Tell(const Result<std::string>& told) {
+  if (!told.ok()) return Fail(told.status());
+  Print(stdout, *told);
+  return kExitDone;
+}
+
+int WrongUse(const Status& status) {
+  (void)Fail(status);
+  return kExitWrongUse;
+}
+
+int BackUpCommand(const std::vector<std::string>& given) {
+  std::vector<std::string> arguments = given;
+  const Result<std::string> to = TakeFlag(arguments, "--to");
+  if (!to.ok()) return WrongUse(to.status());
+  const Result<ServerConfig> config = LoadServerConfig(arguments, ProcessEnvironment());
+  if (!config.ok()) return Fail(config.status());
+  return Tell(BackUp(*config, *to));
+}
+
+int RestoreCommand(const std::vector<std::string>& given) {
+  std::vector<std::string> arguments = given;
+  const bool without_keys = std::erase(arguments, "--without-keys") > 0;
+  const Result<std::string> from = TakeFlag(arguments, "--from");
+  if (!from.ok()) return WrongUse(from.status());
+  const Result<ServerConfig> config = LoadServerConfig(arguments, ProcessEnvironment());
+  if (!config.ok()) return Fail(config.status());
+  return Tell(Restore(*config, *from, without_keys ? LostKeys::kReplace : LostKeys::kRefuse,
+                      SystemClock().Now()));
 }
 
 int Run(const std::vector<std::string>& arguments) {
@@ -92,7 +131,9 @@ int main(int argc, char** argv) {
   return writ::RunDaemon({.program = writ::kProgram,
                           .usage = writ::kUsage,
                           .flag_help = writ::ServerFlagHelp,
-                          .run = writ::Run,
-                          .validate = writ::Validate},
+                          .commands = {{"run", writ::Run},
+                                       {"validate", writ::Validate},
+                                       {"backup", writ::BackUpCommand},
+                                       {"restore", writ::RestoreCommand}}},
                          {argv + 1, argv + argc});
 }

@@ -14,11 +14,6 @@ namespace {
 
 constexpr mode_t kDataDirectoryMode = 0700;
 
-Result<std::unique_ptr<KeyManager>> OpenKeys(const ServerConfig& config) {
-  if (config.key_manager == KeyManagerKind::kMemory) return MakeMemoryKeys();
-  return OpenDiskKeys(config.data_dir + "/keys");
-}
-
 NodeVerifierNeeds NeedsOf(Store* store, Clock* clock) {
   return {.find_join_token = [store](std::string_view token) -> Result<JoinTokenInfo> {
             JoinToken found = TRY(store->agents().GetToken(token));
@@ -58,13 +53,21 @@ AuthoritiesOptions AuthoritiesOptionsOf(const ServerConfig& config, const Server
 
 }  // namespace
 
+Result<FileLock> TakeDataDirectory(const ServerConfig& config) {
+  TRY(MakeDirectories(config.data_dir, kDataDirectoryMode), "make data_dir");
+  return TRY(FileLock::Take(config.data_dir + "/lock"), "another server runs on this data_dir");
+}
+
+Result<std::unique_ptr<KeyManager>> OpenKeys(const ServerConfig& config) {
+  if (config.key_manager == KeyManagerKind::kMemory) return MakeMemoryKeys();
+  return OpenDiskKeys(config.data_dir + "/keys");
+}
+
 Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& config,
                                                        const ServerKit& kit) {
   const TrustDomain& td = *config.trust_domain;
   auto state = std::make_unique<ServerState>();
-  TRY(MakeDirectories(config.data_dir, kDataDirectoryMode), "make data_dir");
-  state->lock =
-      TRY(FileLock::Take(config.data_dir + "/lock"), "another server runs on this data_dir");
+  state->lock = TRY(TakeDataDirectory(config));
   state->keys = TRY(OpenKeys(config), "open the keys");
   state->store = TRY(OpenSqliteStore({.path = config.sqlite_path}), "open the store");
   state->registry = TRY(Registry::Load(*state->store, td), "load entries and agents");

@@ -53,6 +53,10 @@ struct ServerState {
   std::unique_ptr<AgentGate> gate;
 };
 
+// Makes the data directory where there is none, and locks it: one process at a time.
+Result<FileLock> TakeDataDirectory(const ServerConfig& config);
+Result<std::unique_ptr<KeyManager>> OpenKeys(const ServerConfig& config);
+
 // Checks what is in the data directory without changing anything; nothing there yet is no failure.
 // `deep`: the store's whole integrity.
 Status ValidateData(const ServerConfig& config, bool deep);

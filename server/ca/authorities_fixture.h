@@ -46,8 +46,8 @@ class FaultPoint {
   template <typename Outcome>
   Outcome Run(const std::function<Outcome()>& step) {
     int now = ++seen_;
-    bool crashed = kind_ == Kind::kCrashBefore ? now >= step_
-                                               : kind_ == Kind::kCrashAfter && now > step_;
+    bool crashed =
+        kind_ == Kind::kCrashBefore ? now >= step_ : kind_ == Kind::kCrashAfter && now > step_;
     if (crashed || (kind_ == Kind::kFailBefore && now == step_)) return Unavailable("fault");
     Outcome outcome = step();
     bool unknown = (kind_ == Kind::kCrashAfter || kind_ == Kind::kFailAfter) && now == step_;
@@ -97,7 +97,6 @@ class FaultyStore final : public Store {
   JournalStore& journal() override { return journal_; }
   ChangeFeed& changes() override { return real_.changes(); }
   Status Check(bool deep) override { return real_.Check(deep); }
-  Status Backup(const std::string& path) override { return real_.Backup(path); }
   Status Close() override { return real_.Close(); }
 
  private:

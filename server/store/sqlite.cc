@@ -172,8 +172,8 @@ Status Sqlite::ErrorOf(int code) const {
       return Unavailable(what + ": give the server more memory");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return DataLoss(what + ": stop the server, move this file and those beside it that end in " +
-                      "-wal and -shm away, and put a backup in its place");
+      return DataLoss(what + ": stop the server and put a backup in its place with " +
+                      "`writ-server restore`, which sets this file aside");
     default:
       return Internal(what + " (" + sqlite3_errmsg(db_) + ")");
   }

@@ -25,10 +25,10 @@ int64_t NumberAt(std::string_view stored, size_t at) {
 }
 
 Result<int64_t> AcquireSelector(Sqlite& db, const Selector& selector) {
-  int64_t number = TRY(db.Number(
-      "INSERT INTO selectors (type, value, uses) VALUES (?, ?, 1) "
-      "ON CONFLICT (type, value) DO UPDATE SET uses = uses + 1 RETURNING id",
-      selector.type, selector.value));
+  int64_t number =
+      TRY(db.Number("INSERT INTO selectors (type, value, uses) VALUES (?, ?, 1) "
+                    "ON CONFLICT (type, value) DO UPDATE SET uses = uses + 1 RETURNING id",
+                    selector.type, selector.value));
   if (number > kNumberMax) {
     return ResourceExhausted("the store's numbers for selectors are used up");
   }
@@ -39,7 +39,8 @@ Result<int64_t> AcquireSelector(Sqlite& db, const Selector& selector) {
 
 Status BrokenRow(std::string_view what) {
   return DataLoss("the store holds " + std::string(what) +
-                  ": stop the server and put a backup in its place");
+                  ": stop the server and put a backup in its place with `writ-server "
+                  "restore`");
 }
 
 Result<SpiffeId> StoredId(std::string_view text) {
@@ -91,8 +92,8 @@ Result<Selectors> ReadSelectors(Sqlite& db, std::string_view stored) {
   if (stored.size() % kNumberBytes != 0) return BrokenRow("a broken set of selectors");
   std::vector<Selector> selectors;
   for (size_t at = 0; at < stored.size(); at += kNumberBytes) {
-    Statement row = TRY(
-        db.Query("SELECT type, value FROM selectors WHERE id = ?", NumberAt(stored, at)));
+    Statement row =
+        TRY(db.Query("SELECT type, value FROM selectors WHERE id = ?", NumberAt(stored, at)));
     if (!TRY(row.Step())) return BrokenRow("a set of selectors with a member that is gone");
     selectors.push_back({row.Text(0), row.Text(1)});
   }

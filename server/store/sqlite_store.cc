@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The SQLite store as a whole: its parts on one database, and the change sequence's readers.
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
 
-#include "core/base/file.h"
 #include "server/store/sqlite_agents.h"
 #include "server/store/sqlite_authorities.h"
 #include "server/store/sqlite_database.h"
@@ -56,8 +50,8 @@ Status ReadChanges(Sqlite& db, uint64_t after, size_t limit, std::vector<Change>
       "SELECT sequence, kind, id FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?", after,
       limit));
   while (TRY(rows.Step())) {
-    changes.push_back({static_cast<uint64_t>(rows.Int(0)), static_cast<ChangeKind>(rows.Int(1)),
-                       rows.Text(2)});
+    changes.push_back(
+        {static_cast<uint64_t>(rows.Int(0)), static_cast<ChangeKind>(rows.Int(1)), rows.Text(2)});
   }
   return OkStatus();
 }
@@ -79,7 +73,6 @@ class SqliteStore final : public Store {
   JournalStore& journal() override { return journal_; }
   ChangeFeed& changes() override { return changes_; }
   Status Check(bool deep) override;
-  Status Backup(const std::string& path) override;
   Status Close() override { return db_->Close(); }
 
  private:
@@ -98,27 +91,6 @@ Status SqliteStore::Check(bool deep) {
     TRY(db.Number("SELECT value FROM meta WHERE key = 'closed_cleanly'"));
     return OkStatus();
   });
-}
-
-// Copies into a private file beside the target and renames it once it is whole and on disk.
-Status SqliteStore::Backup(const std::string& path) {
-  const std::string partial = path + ".partial";
-  TRY(RemoveFile(partial));
-  Fd file(open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file.valid()) return Unavailable("make " + partial + ": " + std::strerror(errno));
-  Status copied = [&]() -> Status {
-    std::unique_ptr<Sqlite> source = TRY(Sqlite::Open(path_, Sqlite::Access::kRead));
-    return source->CopyTo(partial);
-  }();
-  if (copied.ok() && (fsync(file.get()) != 0 || rename(partial.c_str(), path.c_str()) != 0)) {
-    copied = Unavailable("finish " + path + ": " + std::strerror(errno));
-  }
-  if (!copied.ok()) {
-    TRY(RemoveFile(partial), copied.message());
-    return copied.Annotate("back up the store");
-  }
-  const std::string directory = std::filesystem::path(path).parent_path();
-  return SyncDirectory(directory.empty() ? "." : directory);
 }
 
 }  // namespace

@@ -127,43 +127,6 @@ TEST_F(SqliteStoreTest, OldChangesAreDroppedOneByOne) {
   EXPECT_EQ(store->changes().Since(1, 1)->at(0).id, "b");
 }
 
-TEST_F(SqliteStoreTest, BackupIsWholePrivateAndTakenWhileWritesGoOn) {
-  std::unique_ptr<Store> store = Open().value();
-  for (int i = 0; i < 300; ++i) ASSERT_TRUE(Create(*store, std::to_string(i)).ok());
-  const std::string copy = directory_ / "copy.sqlite";
-  std::ofstream(copy) << "what was there before";
-  size_t written = 300;
-  {
-    bool copied = false;
-    Mutex mu;
-    Thread writer("write", [&](std::stop_token) {
-      while (true) {
-        MutexLock lock(mu);
-        if (copied) return;
-        ASSERT_TRUE(Create(*store, std::to_string(written++)).ok());
-      }
-    });
-    EXPECT_TRUE(store->Backup(copy).ok());
-    MutexLock lock(mu);
-    copied = true;
-  }
-  EXPECT_EQ(Count(*store), written);
-  struct stat info;
-  ASSERT_EQ(stat(copy.c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 0777, 0600u);
-  EXPECT_TRUE(CheckSqliteStore(copy).ok());
-  std::unique_ptr<Store> restored = OpenSqliteStore({.path = copy}).value();
-  EXPECT_GE(Count(*restored), 300u);
-  EXPECT_LE(Count(*restored), written);
-  EXPECT_TRUE(Create(*restored, "more").ok());
-}
-
-TEST_F(SqliteStoreTest, BackupThatFailsLeavesNothing) {
-  std::unique_ptr<Store> store = Open().value();
-  Status failed = store->Backup(directory_ / "no/such/copy");
-  EXPECT_EQ(failed.code(), Code::kUnavailable) << failed.ToString();
-}
-
 TEST_F(SqliteStoreTest, FileThatIsNoDatabaseIsDataLossWithAdvice) {
   std::ofstream(path_) << std::string(8192, 'x');
   Status refused = Open().status();

@@ -41,7 +41,7 @@ enum class ChangeKind {
 struct Change {
   uint64_t sequence;  // 1, 2, 3 ... without gaps within what is kept
   ChangeKind kind;
-  std::string id;     // entry ID, agent SPIFFE ID, or trust domain name
+  std::string id;  // entry ID, agent SPIFFE ID, or trust domain name
 };
 
 class ChangeFeed {
@@ -61,8 +61,8 @@ class ChangeFeed {
 
 // One item's outcome in a batch; the batch itself fails only when the store does.
 struct EntryOutcome {
-  Status status;                // AlreadyExists carries the existing entry; NotFound none
-  std::optional<Entry> entry;   // as stored (ID, revision, created_at given)
+  Status status;               // AlreadyExists carries the existing entry; NotFound none
+  std::optional<Entry> entry;  // as stored (ID, revision, created_at given)
 };
 
 // Changes an entry: called inside the transaction with the stored entry; what it returns is stored
@@ -94,15 +94,15 @@ class EntryStore {
 struct Agent {
   SpiffeId id;
   std::string attestation_type;
-  std::string serial;           // decimal, of the current SVID; empty when banned, as in SPIRE
-  int64_t not_after = 0;        // Unix seconds, of the current SVID
-  std::string pending_serial;   // of a renewed SVID that was not used yet; empty: none
+  std::string serial;          // decimal, of the current SVID; empty when banned, as in SPIRE
+  int64_t not_after = 0;       // Unix seconds, of the current SVID
+  std::string pending_serial;  // of a renewed SVID that was not used yet; empty: none
   int64_t pending_not_after = 0;
   bool may_reattest = false;
   bool banned = false;
   Selectors selectors;
-  std::string agent_version;    // what PostStatus told
-  int64_t attested_at = 0;      // Unix seconds
+  std::string agent_version;  // what PostStatus told
+  int64_t attested_at = 0;    // Unix seconds
   friend bool operator==(const Agent&, const Agent&) = default;
 };
 
@@ -155,10 +155,10 @@ struct JournalRow {
   std::string authority_id;  // hex SKI, or the JWT kid
   AuthorityKind kind = AuthorityKind::kX509;
   AuthorityStatus status = AuthorityStatus::kPrepared;
-  std::string key_name;      // in the KeyManager
-  std::string certificate;   // DER, X.509 only
-  std::string public_key;    // SPKI DER
-  int64_t issued_at = 0;     // Unix seconds
+  std::string key_name;     // in the KeyManager
+  std::string certificate;  // DER, X.509 only
+  std::string public_key;   // SPKI DER
+  int64_t issued_at = 0;    // Unix seconds
   int64_t not_after = 0;
   int64_t activated_at = 0;  // 0: never
   friend bool operator==(const JournalRow&, const JournalRow&) = default;
@@ -185,8 +185,6 @@ class Store {
   // Quick: opens a page and writes nothing. Deep: the whole integrity check, which may take
   // seconds.
   virtual Status Check(bool deep) = 0;
-  // A consistent copy to `path`, made while writes go on.
-  virtual Status Backup(const std::string& path) = 0;
   // Marks a clean stop; the next open skips quick_check.
   virtual Status Close() = 0;
 };
@@ -201,5 +199,24 @@ Result<std::unique_ptr<Store>> OpenSqliteStore(const SqliteOptions& options);
 // The whole integrity check of a store that may be in use or not; changes nothing. NotFound when
 // there is none yet.
 Status CheckSqliteStore(const std::string& path);
+
+// What a backup holds, and where a restore put the store that was there before (empty: none was).
+struct BackupContents {
+  int64_t entries = 0;
+  int64_t agents = 0;
+  std::string set_aside;
+};
+// A consistent copy of the store at `path`, which may be in use, as one private file at `to` that
+// replaces what is there. The copy is checked before it takes that name.
+Result<BackupContents> BackUpSqliteStore(const std::string& path, const std::string& to);
+// Puts the backup `from` in the place of the store at `path`, which nobody uses; that store is set
+// aside, not deleted. `accept` sees the journal of authorities before anything is replaced.
+//
+// A restore is a step back in time that followers must notice: the change sequence, the entries'
+// revisions and the bundles' numbers go on from `now`, above all that the lost store can have given
+// out. Join tokens are dropped, since any may have been used meanwhile.
+Result<BackupContents> RestoreSqliteStore(
+    const std::string& from, const std::string& path, Time now,
+    const std::function<Status(const std::vector<JournalRow>&)>& accept);
 
 }  // namespace writ

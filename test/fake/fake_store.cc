@@ -306,8 +306,7 @@ Result<int> FakeStore::Rep::Agents::PruneTokens(Time now) {
       const Token& token = item.second;
       if (token.token.expires_at >= ToUnixSeconds(now)) return false;
       auto alias = state.entries.find(token.alias_id);
-      if (alias != state.entries.end() &&
-          !state.agents.contains(alias->second.parent_id.text())) {
+      if (alias != state.entries.end() && !state.agents.contains(alias->second.parent_id.text())) {
         changes.push_back({0, ChangeKind::kEntryDeleted, alias->first});
         state.entries.erase(alias);
       }
@@ -407,10 +406,6 @@ ChangeFeed& FakeStore::changes() { return *rep_; }
 Status FakeStore::Check(bool) {
   MutexLock lock(rep_->mu);
   return rep_->read_failure;
-}
-
-Status FakeStore::Backup(const std::string&) {
-  return Unimplemented("a store in memory has no file to copy");
 }
 
 Status FakeStore::Close() {

@@ -23,7 +23,6 @@ class FakeStore final : public Store {
   ChangeFeed& changes() override;
   Status Check(bool deep) override;
   // Unimplemented: there is no file.
-  Status Backup(const std::string& path) override;
   Status Close() override;
 
   // After `after` more writes that succeed every write fails with `failure`, having changed

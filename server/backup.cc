@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/backup.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "core/crypto/key.h"
+#include "server/state.h"
+#include "server/store/store.h"
+
+namespace writ {
+namespace {
+
+std::string Sizes(const BackupContents& contents) {
+  return std::to_string(contents.entries) + " entries and " + std::to_string(contents.agents) +
+         " agents";
+}
+
+bool HasKeyOf(KeyManager& keys, const JournalRow& row) {
+  const Result<std::shared_ptr<Signer>> signer = keys.Get(row.key_name);
+  return signer.ok() && (*signer)->Public().spki() == row.public_key;
+}
+
+// The names of keys that the authorities in use need and that are not there.
+std::vector<std::string> MissingKeys(KeyManager& keys, const std::vector<JournalRow>& journal) {
+  std::vector<std::string> missing;
+  for (const JournalRow& row : journal) {
+    if (row.status != AuthorityStatus::kOld && !HasKeyOf(keys, row))
+      missing.push_back(row.key_name);
+  }
+  return missing;
+}
+
+Status RefuseLostKeys(const ServerConfig& config, const std::vector<std::string>& missing) {
+  if (missing.empty()) return OkStatus();
+  std::string names;
+  for (const std::string& name : missing) names += (names.empty() ? "" : ", ") + name;
+  return FailedPrecondition(
+      "the backup's authorities sign with keys that are not in " + config.data_dir +
+      "/keys: " + names +
+      ". Put the keys directory back first, or pass --without-keys: the server then makes "
+      "new authorities, and agents that do not trust them yet have to learn the new bundle");
+}
+
+}  // namespace
+
+Result<std::string> BackUp(const ServerConfig& config, const std::string& to) {
+  const BackupContents made = TRY(BackUpSqliteStore(config.sqlite_path, to));
+  std::string told = "Backed up " + Sizes(made) + " to " + to + ".\n";
+  if (config.key_manager == KeyManagerKind::kDisk) {
+    told += "The signing keys are not in it: keep a copy of " + config.data_dir +
+            "/keys, made after this backup, in a place as safe as the keys themselves.\n";
+  }
+  return told;
+}
+
+Result<std::string> Restore(const ServerConfig& config, const std::string& from, LostKeys lost_keys,
+                            Time now) {
+  const FileLock lock = TRY(TakeDataDirectory(config));
+  const std::unique_ptr<KeyManager> keys = TRY(OpenKeys(config), "open the keys");
+  const bool keys_outlive_us = config.key_manager != KeyManagerKind::kMemory;
+  std::vector<std::string> missing;
+  auto accept = [&](const std::vector<JournalRow>& journal) {
+    if (keys_outlive_us) missing = MissingKeys(*keys, journal);
+    return lost_keys == LostKeys::kRefuse ? RefuseLostKeys(config, missing) : OkStatus();
+  };
+  const BackupContents restored = TRY(RestoreSqliteStore(from, config.sqlite_path, now, accept));
+  std::string told = "Restored " + Sizes(restored) + " from " + from + ".\n";
+  if (!restored.set_aside.empty()) {
+    told += "The store that was there is now " + restored.set_aside +
+            "; delete it when it is no "
+            "longer wanted.\n";
+  }
+  for (const std::string& name : missing) {
+    told += "The key " + name + " is not there: a new authority will take its place.\n";
+  }
+  return told;
+}
+
+}  // namespace writ
