@@ -126,6 +126,9 @@ void Declare(ConfigSchema& schema, ServerConfig* config) {
       "Where the signing keys live. In memory, a restart makes new authorities.");
   schema.Kinds("node_attestors", &config->node_attestors, {std::string(kJoinTokenType)},
                "The ways in which a node may prove itself. `join_token` has no settings.");
+  schema.ParsedList<SpiffeId>("admin_ids", &config->admin_ids, "SPIFFE IDs", SpiffeId::Parse,
+                              "Callers that may administer over TCP without an entry that says "
+                              "`admin`.");
   schema.Int("rate_limit.attestation", &config->rate_limit.attestation,
              "Attestations per second from one address; what is above waits for its turn. 0 turns "
              "the limit off.",
@@ -134,6 +137,13 @@ void Declare(ConfigSchema& schema, ServerConfig* config) {
              "SVIDs signed per second for one address, X.509 and JWT each for itself; what is "
              "above waits for its turn. 0 turns the limit off.",
              {.min = 0, .max = kRatePerSecondMax});
+  schema.Period("prune.agents_expired_for", &config->prune.agents_expired_for,
+                "Agents whose SVID ended this long ago are deleted; 0 keeps them. Never banned "
+                "ones.",
+                {.max = kTtlMax});
+  schema.Bool("prune.non_reattestable", &config->prune.non_reattestable,
+              "Also deletes such agents that cannot attest again with what they have, as by a "
+              "join token.");
   schema.String("audit.path", &config->audit_path,
                 "The audit log, JSON lines; when not set, `audit.jsonl` in `data_dir`.",
                 {.check = CheckAbsolutePath});
@@ -193,6 +203,14 @@ std::vector<std::string> Warnings(const ServerConfig& config) {
                        " refuses the batches "
                        "of agents with many entries, which ask for up to " +
                        std::to_string(kAgentBatchMax) + " SVIDs at once; set it to at least that");
+  }
+  for (const SpiffeId& id : config.admin_ids) {
+    if (id.MemberOf(*config.trust_domain)) continue;
+    warnings.push_back("admin_ids: " + id.text() + " cannot call: the server holds no bundle of " +
+                       "its trust domain to verify it with");
+  }
+  if (config.prune.non_reattestable && config.prune.agents_expired_for == Duration::zero()) {
+    warnings.push_back("prune.non_reattestable does nothing while prune.agents_expired_for is 0");
   }
   if (config.node_attestors.empty()) {
     warnings.push_back("node_attestors is empty: no agent can attest");

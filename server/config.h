@@ -44,6 +44,11 @@ struct ServerConfig {
     Subject subject{.organization = "Writ"};
   };
 
+  struct Prune {
+    Duration agents_expired_for = Duration::zero();  // zero: never
+    bool non_reattestable = false;
+  };
+
   std::optional<TrustDomain> trust_domain;  // there, once loaded
   std::string data_dir = "/var/lib/writ/server";
   Listen listen;
@@ -52,7 +57,9 @@ struct ServerConfig {
   std::string sqlite_path;  // below data_dir when not set
   KeyManagerKind key_manager = KeyManagerKind::kDisk;
   std::vector<std::string> node_attestors{"join_token"};  // the methods in use, by type
+  std::vector<SpiffeId> admin_ids;
   RateLimitSettings rate_limit;
+  Prune prune;
   std::string audit_path;  // below data_dir when not set
   LogSettings log;
 };

@@ -39,8 +39,8 @@ TEST(ServerConfigTest, ATrustDomainIsEnough) {
 }
 
 TEST(ServerConfigTest, WhatFollowsFromOtherSettingsFollowsThem) {
-  Result<ServerConfig> config = LoadServerConfig(
-      {"--trust-domain=example.org", "--data-dir=/d", "--svid-x509-ttl=2h"}, {});
+  Result<ServerConfig> config =
+      LoadServerConfig({"--trust-domain=example.org", "--data-dir=/d", "--svid-x509-ttl=2h"}, {});
   ASSERT_TRUE(config.ok());
   EXPECT_EQ(config->svid.agent_ttl, hours(2));
   EXPECT_EQ(config->sqlite_path, "/d/writ.db");
@@ -102,6 +102,21 @@ TEST(ServerConfigTest, RateLimitsAreReadAndASmallOneIsWarnedOf) {
   EXPECT_EQ(Warnings(*config).size(), 1u);
   EXPECT_EQ(LoadServerConfig(kLeast, {})->rate_limit.attestation, 1);
   EXPECT_EQ(LoadServerConfig(kLeast, {})->rate_limit.signing, 500);
+}
+
+TEST(ServerConfigTest, AdminIdsAndPruningAreReadAndWhatCannotWorkIsWarnedOf) {
+  Result<ServerConfig> config = LoadServerConfig(
+      {"--trust-domain=a", "--admin-ids=spiffe://a/ops,spiffe://b/ops", "--prune-non-reattestable"},
+      {});
+  ASSERT_TRUE(config.ok()) << config.status().ToString();
+  ASSERT_EQ(config->admin_ids.size(), 2u);
+  EXPECT_EQ(config->admin_ids[0].text(), "spiffe://a/ops");
+  EXPECT_TRUE(config->prune.non_reattestable);
+  EXPECT_EQ(config->prune.agents_expired_for, Duration::zero());
+  EXPECT_EQ(Warnings(*config).size(), 2u);
+  EXPECT_NE(ErrorOf({"--admin-ids=/ops"}), "accepted");
+  EXPECT_NE(ErrorOf({"--prune-agents-expired-for=-1h"}), "accepted");
+  EXPECT_EQ(ErrorOf({"--prune-agents-expired-for=720h"}), "accepted");
 }
 
 TEST(ServerConfigTest, TheExampleLoadsAndShowsEverySettingWithItsDefault) {

@@ -21,6 +21,7 @@
 #include "server/api/services.h"
 #include "server/loop.h"
 #include "server/own_identity.h"
+#include "server/prune.h"
 
 namespace writ {
 namespace {
@@ -31,7 +32,6 @@ constexpr mode_t kAdminDirectoryMode = 0750;
 constexpr size_t kWorkers = 32;
 constexpr size_t kWaitingCallsMax = 10'000;
 constexpr Duration kLookAtHealthEvery = std::chrono::seconds(1);
-constexpr Duration kPruneTokensEvery = std::chrono::minutes(1);
 constexpr Time kNever = Time::max();
 // Of the two seconds that a stop may take.
 constexpr Duration kCallsMayTake = std::chrono::seconds(1);
@@ -62,7 +62,6 @@ class WiredServer final : public Server {
   Status ListenHttp();
   void StartLoops();
   Time StepHealth();
-  Time StepPrune();
   Time StepIntegrity();
   Time CloseStaleConnections();
   Status Ready() const;
@@ -74,6 +73,7 @@ class WiredServer final : public Server {
   // Constant after Open(), in the order in which one needs the other.
   std::unique_ptr<ServerState> state_;
   std::unique_ptr<OwnIdentity> identity_;
+  std::optional<Pruning> pruning_;
   std::unique_ptr<Metrics> metrics_;
   std::optional<RpcMetrics> rpc_metrics_;
   std::optional<Authorization> authorization_;
@@ -102,6 +102,12 @@ Status WiredServer::Open() {
                                      .bundle = state_->bundle.get(),
                                      .clock = kit_.clock,
                                      .log = kit_.log}));
+  pruning_.emplace(Pruning::Needs{.store = &state_->store->agents(),
+                                  .audit = state_->audit.get(),
+                                  .clock = kit_.clock,
+                                  .log = kit_.log,
+                                  .agents_expired_for = config_.prune.agents_expired_for,
+                                  .non_reattestable = config_.prune.non_reattestable});
   MakeApis();
   TRY(Listen());
   StepHealth();
@@ -115,7 +121,7 @@ void WiredServer::MakeApis() {
   ServerState& s = *state_;
   metrics_ = Metrics::Make("writ_server_");
   rpc_metrics_.emplace(metrics_.get());
-  authorization_.emplace(s.registry.get(), s.gate.get(), kit_.clock, std::vector<SpiffeId>());
+  authorization_.emplace(s.registry.get(), s.gate.get(), kit_.clock, config_.admin_ids);
   agent_api_.emplace(td, s.registry.get(), &s.store->agents(), s.attestor.get(), s.issuer.get(),
                      kit_.clock, kit_.random);
   bundle_api_.emplace(s.bundle.get());
@@ -190,7 +196,7 @@ void WiredServer::StartLoops() {
   add("authorities", now, [this] { return state_->authorities->Step(); });
   add("own-svid", identity_->RotateAt(), [this] { return identity_->Rotate(); });
   add("health", now, [this] { return StepHealth(); });
-  add("tokens", now, [this] { return StepPrune(); });
+  add("prune", now, [this] { return pruning_->Step(); });
   add("integrity", now, [this] { return StepIntegrity(); });
   uint64_t watchdog_micros = 0;
   if (sd_watchdog_enabled(0, &watchdog_micros) > 0) {
@@ -221,16 +227,6 @@ Time WiredServer::StepHealth() {
   }
   ready_ = std::move(ready);
   return now + kLookAtHealthEvery;
-}
-
-Time WiredServer::StepPrune() {
-  Result<int> pruned = state_->store->agents().PruneTokens(kit_.clock->Now());
-  if (!pruned.ok()) {
-    kit_.log->Warn("cannot delete expired join tokens", {{"error", pruned.status()}});
-  } else if (*pruned > 0) {
-    kit_.log->Info("deleted expired join tokens", {{"count", *pruned}});
-  }
-  return kit_.clock->Now() + kPruneTokensEvery;
 }
 
 // Once, after the start: a store that broke while the server was off is told early.

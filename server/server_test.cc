@@ -317,6 +317,20 @@ TEST_F(ServerTest, SecondServerOnTheSameDataIsRefused) {
   EXPECT_EQ(status.code(), Code::kFailedPrecondition) << status.ToString();
 }
 
+TEST_F(ServerTest, ConfiguredAdministratorsNeedNoEntry) {
+  config_.admin_ids = {*SpiffeId::Parse("spiffe://example.org/ops")};
+  Start();
+  std::unique_ptr<TlsChannel> ops = Tls(Mint("/ops"));
+  std::unique_ptr<TlsChannel> other = Tls(Mint("/other"));
+  for (const char* method : {"/spire.api.server.entry.v1.Entry/ListEntries",
+                             "/spire.api.server.agent.v1.Agent/CountAgents"}) {
+    EXPECT_TRUE(CallEmpty(*ops->Get(), method).ok()) << method;
+    EXPECT_EQ(CallEmpty(*other->Get(), method).error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  }
+  EXPECT_EQ(CallEmpty(*ops->Get(), "/spire.api.server.debug.v1.Debug/GetInfo").error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+}
+
 TEST_F(ServerTest, CallsAboveTheRateWaitUntilTheirDeadlineAndTheAdminSocketIsFree) {
   config_.rate_limit = {.attestation = 1, .signing = 2};
   Start();

@@ -82,6 +82,10 @@ class ConfigSchema {
   template <typename T>
   void Parsed(std::string path, std::optional<T>* target, std::string type,
               std::function<Result<T>(std::string_view)> parse, std::string doc);
+  // A list of such; empty by default.
+  template <typename T>
+  void ParsedList(std::string path, std::vector<T>* target, std::string type,
+                  std::function<Result<T>(std::string_view)> parse, std::string doc);
 
   // Reads everything into the targets. `arguments` are what follows the program's command:
   // --config FILE (or WRIT_CONFIG), and settings as --name VALUE or --name=VALUE (a bool alone
@@ -180,6 +184,20 @@ void ConfigSchema::Parsed(std::string path, std::optional<T>* target, std::strin
                   .required = true};
   setting.set = [target, parse = std::move(parse)](std::span<const std::string> values) -> Status {
     *target = TRY(parse(values.front()));
+    return OkStatus();
+  };
+  Add(std::move(setting));
+}
+
+template <typename T>
+void ConfigSchema::ParsedList(std::string path, std::vector<T>* target, std::string type,
+                              std::function<Result<T>(std::string_view)> parse, std::string doc) {
+  Setting setting{.path = std::move(path), .shape = Shape::kList, .type = "list of " + type,
+                  .doc = std::move(doc)};
+  setting.set = [target, parse = std::move(parse)](std::span<const std::string> values) -> Status {
+    std::vector<T> parsed;
+    for (const std::string& value : values) parsed.push_back(TRY(parse(value)));
+    *target = std::move(parsed);
     return OkStatus();
   };
   Add(std::move(setting));

@@ -13,14 +13,12 @@ namespace {
 constexpr std::string_view kJoinTokenType = "join_token";
 
 // The columns in the order in which ReadAgent takes them.
-#define WRIT_SELECT_AGENT                                                                      \
-  "SELECT i.text, a.attestation_type, a.serial, a.not_after, a.pending_serial, "               \
+#define WRIT_SELECT_AGENT                                                                        \
+  "SELECT i.text, a.attestation_type, a.serial, a.not_after, a.pending_serial, "                 \
   "a.pending_not_after, a.may_reattest, a.banned, a.selectors, a.agent_version, a.attested_at, " \
   "a.id FROM agents a JOIN ids i ON i.id = a.id "
 
-Status NoAgent(std::string_view id) {
-  return NotFound("no agent has the ID " + Printable(id));
-}
+Status NoAgent(std::string_view id) { return NotFound("no agent has the ID " + Printable(id)); }
 
 Result<Agent> ReadAgent(Sqlite& db, const Statement& row) {
   SpiffeId id = TRY(StoredId(row.Bytes(0)));
@@ -75,8 +73,9 @@ Status ConsumeToken(Sqlite& db, std::string_view token, Time now) {
   Result<int64_t> expires_at =
       db.Number("DELETE FROM join_tokens WHERE token = ? RETURNING expires_at", token);
   if (expires_at.code() == Code::kNotFound) {
-    return InvalidArgument("the join token does not exist or was used already: make a new one with "
-                           "`writ token create`");
+    return InvalidArgument(
+        "the join token does not exist or was used already: make a new one with "
+        "`writ token create`");
   }
   if (TRY(expires_at) > ToUnixSeconds(now)) return OkStatus();
   return InvalidArgument("the join token expired at " + FormatTime(FromUnixSeconds(*expires_at)) +
@@ -87,16 +86,15 @@ Status ConsumeToken(Sqlite& db, std::string_view token, Time now) {
 // that ID. Other children are the operator's own and stay.
 Status DeleteAliases(SqliteWrite& write, const StoredAgent& agent) {
   if (agent.agent.attestation_type != kJoinTokenType) return OkStatus();
-  Result<int64_t> selector =
-      write.db.Number("SELECT id FROM selectors WHERE type = 'spiffe_id' AND value = ?",
-                      agent.agent.id.text());
+  Result<int64_t> selector = write.db.Number(
+      "SELECT id FROM selectors WHERE type = 'spiffe_id' AND value = ?", agent.agent.id.text());
   if (selector.code() == Code::kNotFound) return OkStatus();
   const std::string stored = StoredSelector(TRY(selector));
   std::vector<std::string> aliases;
   {
-    Statement rows = TRY(
-        write.db.Query("SELECT entry_id FROM entries WHERE parent_id = ? AND selectors = ?",
-                       agent.number, Blob{stored}));
+    Statement rows =
+        TRY(write.db.Query("SELECT entry_id FROM entries WHERE parent_id = ? AND selectors = ?",
+                           agent.number, Blob{stored}));
     while (TRY(rows.Step())) aliases.push_back(rows.Text(0));
   }
   for (const std::string& alias : aliases) TRY(DeleteEntry(write, alias));
@@ -112,17 +110,51 @@ Result<std::string> MakeAlias(SqliteWrite& write, const Entry& alias) {
   return std::string();
 }
 
-// Each expired token's alias, "" where it has none or an agent lives by it, as the tokens go.
-Result<std::vector<std::string>> TakeExpired(Sqlite& db, Time now) {
-  std::vector<std::string> aliases;
-  Statement rows = TRY(db.Query(
-      "SELECT coalesce(e.entry_id, '') FROM join_tokens t LEFT JOIN entries e "
-      "ON e.entry_id = t.alias AND NOT EXISTS (SELECT 1 FROM agents a WHERE a.id = e.parent_id) "
-      "WHERE t.expires_at < ?",
-      ToUnixSeconds(now)));
-  while (TRY(rows.Step())) aliases.push_back(rows.Text(0));
-  TRY(db.Run("DELETE FROM join_tokens WHERE expires_at < ?", ToUnixSeconds(now)));
-  return aliases;
+// Deletes expired tokens, each with its alias unless an agent lives by that; how many.
+Result<size_t> PruneTokens(SqliteWrite& write, const PruneRule& rule) {
+  std::vector<std::pair<std::string, std::string>> expired;  // token, alias or ""
+  {
+    Statement rows = TRY(write.db.Query(
+        "SELECT t.token, coalesce(e.entry_id, '') FROM join_tokens t LEFT JOIN entries e "
+        "ON e.entry_id = t.alias AND NOT EXISTS (SELECT 1 FROM agents a WHERE a.id = e.parent_id) "
+        "WHERE t.expires_at < ? ORDER BY t.expires_at LIMIT ?",
+        ToUnixSeconds(rule.tokens_before), static_cast<int64_t>(rule.limit)));
+    while (TRY(rows.Step())) expired.emplace_back(rows.Text(0), rows.Text(1));
+  }
+  for (const auto& [token, alias] : expired) {
+    TRY(write.db.Run("DELETE FROM join_tokens WHERE token = ?", token));
+    if (!alias.empty()) TRY(DeleteEntry(write, alias));
+  }
+  return expired.size();
+}
+
+// The agent with its aliases.
+Status DeleteAgent(SqliteWrite& write, const StoredAgent& agent) {
+  TRY(DeleteAliases(write, agent));
+  TRY(write.db.Run("DELETE FROM agents WHERE id = ?", agent.number));
+  TRY(ReleaseSelectors(write.db, agent.selectors));
+  TRY(ReleaseId(write.db, agent.number));
+  return write.Append(ChangeKind::kAgentDeleted, agent.agent.id.text());
+}
+
+Result<std::vector<std::string>> PruneAgents(SqliteWrite& write, const PruneRule& rule) {
+  std::vector<std::string> expired;
+  if (!rule.agents_before) return expired;
+  const int64_t before = ToUnixSeconds(*rule.agents_before);
+  {
+    Statement rows = TRY(write.db.Query(
+        "SELECT i.text FROM agents a JOIN ids i ON i.id = a.id WHERE a.not_after < ? "
+        "AND a.pending_not_after < ? AND NOT a.banned AND (a.may_reattest OR ?) "
+        "ORDER BY a.not_after LIMIT ?",
+        before, before, rule.non_reattestable, static_cast<int64_t>(rule.limit)));
+    while (TRY(rows.Step())) expired.push_back(rows.Text(0));
+  }
+  for (const std::string& id : expired) {
+    std::optional<StoredAgent> agent = TRY(FindAgent(write.db, id));
+    CHECK(agent.has_value());
+    TRY(DeleteAgent(write, *agent));
+  }
+  return expired;
 }
 
 }  // namespace
@@ -161,8 +193,7 @@ Status SqliteAgents::CommitAttestation(const Agent& agent, std::string_view join
   });
 }
 
-Result<Agent> SqliteAgents::Edit(std::string_view id,
-                                 const std::function<Status(Agent&)>& edit) {
+Result<Agent> SqliteAgents::Edit(std::string_view id, const std::function<Status(Agent&)>& edit) {
   std::optional<Agent> edited;
   TRY(db_.Write([&](SqliteWrite& write) -> Status {
     std::optional<StoredAgent> old = TRY(FindAgent(write.db, id));
@@ -179,11 +210,7 @@ Status SqliteAgents::Delete(std::string_view id) {
   return db_.Write([&](SqliteWrite& write) -> Status {
     std::optional<StoredAgent> old = TRY(FindAgent(write.db, id));
     if (!old) return NoAgent(id);
-    TRY(DeleteAliases(write, *old));
-    TRY(write.db.Run("DELETE FROM agents WHERE id = ?", old->number));
-    TRY(ReleaseSelectors(write.db, old->selectors));
-    TRY(ReleaseId(write.db, old->number));
-    return write.Append(ChangeKind::kAgentDeleted, id);
+    return DeleteAgent(write, *old);
   });
 }
 
@@ -214,14 +241,11 @@ Result<JoinToken> SqliteAgents::GetToken(std::string_view token) {
   return found;
 }
 
-Result<int> SqliteAgents::PruneTokens(Time now) {
-  int pruned = 0;
+Result<Pruned> SqliteAgents::Prune(const PruneRule& rule) {
+  Pruned pruned;
   TRY(db_.Write([&](SqliteWrite& write) -> Status {
-    std::vector<std::string> aliases = TRY(TakeExpired(write.db, now));
-    for (const std::string& alias : aliases) {
-      if (!alias.empty()) TRY(DeleteEntry(write, alias));
-    }
-    pruned = static_cast<int>(aliases.size());
+    pruned.tokens = TRY(PruneTokens(write, rule));
+    pruned.agents = TRY(PruneAgents(write, rule));
     return OkStatus();
   }));
   return pruned;

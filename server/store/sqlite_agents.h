@@ -20,7 +20,7 @@ class SqliteAgents final : public AgentStore {
   Status Delete(std::string_view id) override;
   Status CreateToken(const JoinToken& token, const std::optional<Entry>& alias) override;
   Result<JoinToken> GetToken(std::string_view token) override;
-  Result<int> PruneTokens(Time now) override;
+  Result<Pruned> Prune(const PruneRule& rule) override;
 
  private:
   SqliteDatabase& db_;

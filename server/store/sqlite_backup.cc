@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "core/base/file.h"
 #include "server/store/sqlite_authorities.h"
@@ -103,7 +104,9 @@ Result<BackupContents> FinishRestore(
   }
   std::unique_ptr<Store> store = TRY(OpenSqliteStore({.path = path}));
   TRY(accept(TRY(store->journal().Load())));
-  TRY(store->agents().PruneTokens(Time::max()), "drop the join tokens");
+  const PruneRule every_token{.tokens_before = Time::max(),
+                              .limit = std::numeric_limits<int64_t>::max()};
+  TRY(store->agents().Prune(every_token), "drop the join tokens");
   TRY(store->Close());
   std::unique_ptr<Sqlite> copy = TRY(Sqlite::Open(path, Sqlite::Access::kWrite));
   TRY(MoveOn(*copy, now));

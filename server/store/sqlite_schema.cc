@@ -121,7 +121,12 @@ CREATE TABLE ca_journal (
 ) STRICT;
 )";
 
-constexpr const char* kSteps[] = {kVersion1};
+// Expired agents are found without looking at the others.
+constexpr char kVersion2[] = R"(
+CREATE INDEX agents_by_expiry ON agents (not_after);
+)";
+
+constexpr const char* kSteps[] = {kVersion1, kVersion2};
 
 Status RunStep(Sqlite& db, const char* step, int64_t version) {
   TRY(db.RunScript(step));

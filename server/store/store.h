@@ -111,6 +111,17 @@ struct JoinToken {
   int64_t expires_at = 0;  // Unix seconds
 };
 
+struct PruneRule {
+  Time tokens_before;                 // expired before it
+  std::optional<Time> agents_before;  // likewise, with any renewed SVID; none: no agent
+  bool non_reattestable = false;      // also agents that cannot attest again
+  size_t limit = 0;
+};
+struct Pruned {
+  size_t tokens = 0;
+  std::vector<std::string> agents;  // their IDs
+};
+
 class AgentStore {
  public:
   virtual ~AgentStore() = default;
@@ -130,9 +141,10 @@ class AgentStore {
   // in the same transaction; a similar entry that is there already stands in for it.
   virtual Status CreateToken(const JoinToken& token, const std::optional<Entry>& alias) = 0;
   virtual Result<JoinToken> GetToken(std::string_view token) = 0;
-  // Deletes tokens that expired before `now` unused, with their alias entries (but not the alias
-  // of an agent that attested with an earlier token of that value). How many.
-  virtual Result<int> PruneTokens(Time now) = 0;
+  // Deletes what the rule names, the oldest first, at most `limit` of each kind: expired unused
+  // tokens with their alias entries (but not the alias of an agent that attested with an earlier
+  // token of that value), and expired agents as Delete() does, never banned ones.
+  virtual Result<Pruned> Prune(const PruneRule& rule) = 0;
 };
 
 // ---- bundle and journal -------------------------------------------------------------------------

@@ -54,8 +54,7 @@ TEST_P(StoreConformance, ExpiredJoinTokenIsRefused) {
   ASSERT_TRUE(agents.CreateToken({"secret", Now() + 60}, {}).ok());
   clock_.Advance(std::chrono::seconds(60));
   Agent agent = TestAgent("/spire/agent/join_token/secret");
-  EXPECT_EQ(agents.CommitAttestation(agent, "secret", clock_.Now()).code(),
-            Code::kInvalidArgument);
+  EXPECT_EQ(agents.CommitAttestation(agent, "secret", clock_.Now()).code(), Code::kInvalidArgument);
   EXPECT_EQ(agents.Get(agent.id.text()).code(), Code::kNotFound);
   EXPECT_TRUE(agents.GetToken("secret").ok());  // until it is pruned
 }
@@ -89,11 +88,14 @@ TEST_P(StoreConformance, BannedAgentCannotAttestAndKeepsItsToken) {
   AgentStore& agents = store_->agents();
   Agent agent = TestAgent("/spire/agent/join_token/secret");
   ASSERT_TRUE(agents.CommitAttestation(agent, "", clock_.Now()).ok());
-  ASSERT_TRUE(agents.Edit(agent.id.text(), [](Agent& a) {
-    a.banned = true;
-    a.serial = "";
-    return OkStatus();
-  }).ok());
+  ASSERT_TRUE(agents
+                  .Edit(agent.id.text(),
+                        [](Agent& a) {
+                          a.banned = true;
+                          a.serial = "";
+                          return OkStatus();
+                        })
+                  .ok());
   ASSERT_TRUE(agents.CreateToken({"secret", Now() + 60}, {}).ok());
   EXPECT_EQ(agents.CommitAttestation(agent, "secret", clock_.Now()).code(),
             Code::kPermissionDenied);
@@ -130,8 +132,7 @@ TEST_P(StoreConformance, DeletingAnAgentTakesItsTokensAliasAndNothingElse) {
   ASSERT_TRUE(agents.CreateToken({"t1", Now() + 60}, AliasOf("t1", "alias-1")).ok());
   Agent agent = TestAgent("/spire/agent/join_token/t1");
   ASSERT_TRUE(agents.CommitAttestation(agent, "t1", clock_.Now()).ok());
-  EntryOutcome own =
-      Create(TestEntry("/web", "/spire/agent/join_token/t1", {{"unix", "uid:1"}}));
+  EntryOutcome own = Create(TestEntry("/web", "/spire/agent/join_token/t1", {{"unix", "uid:1"}}));
   EXPECT_EQ(*store_->entries().Get("alias-1"), AliasOf("t1", "alias-1"));
   const uint64_t before = *store_->changes().LastSequence();
   ASSERT_TRUE(agents.Delete(agent.id.text()).ok());
@@ -159,10 +160,10 @@ TEST_P(StoreConformance, PruningTakesExpiredTokensWithTheirAliases) {
   ASSERT_TRUE(agents.CreateToken({"plain", Now() + 60}, {}).ok());
   ASSERT_TRUE(agents.CreateToken({"young", Now() + 3600}, AliasOf("young", "alias-young")).ok());
   clock_.Advance(std::chrono::seconds(60));
-  EXPECT_EQ(*agents.PruneTokens(clock_.Now()), 0);
+  EXPECT_EQ(PruneTokens(), 0u);
   clock_.Advance(std::chrono::seconds(1));
-  EXPECT_EQ(*agents.PruneTokens(clock_.Now()), 2);
-  EXPECT_EQ(*agents.PruneTokens(clock_.Now()), 0);
+  EXPECT_EQ(PruneTokens(), 2u);
+  EXPECT_EQ(PruneTokens(), 0u);
   EXPECT_EQ(agents.GetToken("old").code(), Code::kNotFound);
   EXPECT_TRUE(agents.GetToken("young").ok());
   ASSERT_EQ(AllEntries().size(), 1u);
@@ -178,8 +179,69 @@ TEST_P(StoreConformance, PruningKeepsTheAliasOfALivingAgent) {
   ASSERT_TRUE(agents.CreateToken({"t", Now() + 60}, AliasOf("t", "second")).ok());
   EXPECT_EQ(store_->entries().Get("second").code(), Code::kNotFound);
   clock_.Advance(std::chrono::hours(1));
-  EXPECT_EQ(*agents.PruneTokens(clock_.Now()), 1);
+  EXPECT_EQ(PruneTokens(), 1u);
   EXPECT_TRUE(store_->entries().Get("first").ok());
+}
+
+TEST_P(StoreConformance, PruningTakesNoMoreThanItsLimitAndTheOldestFirst) {
+  AgentStore& agents = store_->agents();
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(agents.CreateToken({"t" + std::to_string(i), Now() + 60 - i}, {}).ok());
+    Agent agent = TestAgent("/spire/agent/x509pop/" + std::to_string(i));
+    agent.not_after = Now() + 60 - i;
+    agent.may_reattest = true;
+    ASSERT_TRUE(agents.CommitAttestation(agent, "", clock_.Now()).ok());
+  }
+  clock_.Advance(std::chrono::hours(1));
+  PruneRule rule{.tokens_before = clock_.Now(), .agents_before = clock_.Now(), .limit = 2};
+  Pruned pruned = *agents.Prune(rule);
+  EXPECT_EQ(pruned.tokens, 2u);
+  EXPECT_EQ(pruned.agents,
+            (std::vector<std::string>{"spiffe://example.org/spire/agent/x509pop/4",
+                                      "spiffe://example.org/spire/agent/x509pop/3"}));
+  EXPECT_EQ(agents.Prune(rule)->agents.size(), 2u);
+  EXPECT_EQ(agents.Prune(rule)->agents.size(), 1u);
+  EXPECT_EQ(agents.Prune(rule)->agents.size(), 0u);
+}
+
+TEST_P(StoreConformance, PruningAgentsKeepsTheBannedTheLivingAndWhatTheRuleSpares) {
+  AgentStore& agents = store_->agents();
+  auto add = [&](const std::string& name, bool may_reattest,
+                 const std::function<void(Agent&)>& change) {
+    Agent agent = TestAgent("/spire/agent/" + name);
+    agent.attestation_type = name.substr(0, name.find('/'));
+    agent.not_after = Now() + 60;
+    agent.may_reattest = may_reattest;
+    ASSERT_TRUE(agents.CommitAttestation(agent, "", clock_.Now()).ok());
+    ASSERT_TRUE(agents
+                    .Edit(agent.id.text(),
+                          [&](Agent& stored) {
+                            change(stored);
+                            return OkStatus();
+                          })
+                    .ok());
+  };
+  auto nothing = [](Agent&) {};
+  add("x509pop/gone", true, nothing);
+  add("x509pop/banned", true, [](Agent& agent) { agent.banned = true; });
+  add("x509pop/living", true, [this](Agent& agent) { agent.not_after = Now() + 3600; });
+  add("x509pop/renewed", true, [this](Agent& agent) { agent.pending_not_after = Now() + 3600; });
+  add("join_token/t", false, nothing);
+  Entry alias = AliasOf("t", "alias");
+  ASSERT_TRUE(Create(alias).status.ok());
+  clock_.Advance(std::chrono::seconds(100));
+  PruneRule rule{.tokens_before = clock_.Now(), .limit = 100};
+  EXPECT_TRUE(agents.Prune(rule)->agents.empty());
+  rule.agents_before = clock_.Now();
+  EXPECT_EQ(agents.Prune(rule)->agents,
+            std::vector<std::string>{"spiffe://example.org/spire/agent/x509pop/gone"});
+  EXPECT_TRUE(store_->entries().Get("alias").ok());
+  rule.non_reattestable = true;
+  EXPECT_EQ(agents.Prune(rule)->agents,
+            std::vector<std::string>{"spiffe://example.org/spire/agent/join_token/t"});
+  EXPECT_EQ(store_->entries().Get("alias").code(), Code::kNotFound);
+  EXPECT_TRUE(agents.Get("spiffe://example.org/spire/agent/x509pop/banned").ok());
+  EXPECT_TRUE(agents.Get("spiffe://example.org/spire/agent/x509pop/renewed").ok());
 }
 
 TEST_P(StoreConformance, TokenWhoseAliasWasDeletedIsPrunedAlone) {
@@ -187,7 +249,7 @@ TEST_P(StoreConformance, TokenWhoseAliasWasDeletedIsPrunedAlone) {
   ASSERT_TRUE(agents.CreateToken({"t", Now() + 60}, AliasOf("t", "alias")).ok());
   EXPECT_TRUE(Delete("alias").status.ok());
   clock_.Advance(std::chrono::hours(1));
-  EXPECT_EQ(*agents.PruneTokens(clock_.Now()), 1);
+  EXPECT_EQ(PruneTokens(), 1u);
 }
 
 TEST_P(StoreConformance, TokenWhoseAliasCannotBeMadeIsNotMadeEither) {

@@ -116,6 +116,9 @@ class StoreConformance : public testing::TestWithParam<StoreKind> {
     alias.created_at = 1'790'000'000;
     return alias;
   }
+  size_t PruneTokens() {
+    return store_->agents().Prune({.tokens_before = clock_.Now(), .limit = 100})->tokens;
+  }
   int64_t Now() const { return ToUnixSeconds(clock_.Now()); }
 
   TempDir directory_;

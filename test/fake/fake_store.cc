@@ -44,6 +44,18 @@ bool IsAliasOf(const Entry& entry, const Agent& agent) {
          entry.selectors == Selectors{{"spiffe_id", agent.id.text()}};
 }
 
+// With its aliases.
+void EraseAgent(State& state, std::vector<Change>& changes, const Agent& agent) {
+  std::erase_if(state.entries, [&](const auto& item) {
+    if (!IsAliasOf(item.second, agent)) return false;
+    changes.push_back({0, ChangeKind::kEntryDeleted, item.first});
+    return true;
+  });
+  const std::string id = agent.id.text();
+  changes.push_back({0, ChangeKind::kAgentDeleted, id});
+  state.agents.erase(id);
+}
+
 }  // namespace
 
 struct FakeStore::Rep : EntryStore, BundleStore, JournalStore, ChangeFeed {
@@ -57,7 +69,7 @@ struct FakeStore::Rep : EntryStore, BundleStore, JournalStore, ChangeFeed {
     Status Delete(std::string_view id) override;
     Status CreateToken(const JoinToken& token, const std::optional<Entry>& alias) override;
     Result<JoinToken> GetToken(std::string_view token) override;
-    Result<int> PruneTokens(Time now) override;
+    Result<Pruned> Prune(const PruneRule& rule) override;
     Rep& rep;
   };
 
@@ -264,13 +276,7 @@ Status FakeStore::Rep::Agents::Delete(std::string_view id) {
   return rep.Write([&](State& state, std::vector<Change>& changes) -> Status {
     auto it = state.agents.find(id);
     if (it == state.agents.end()) return NotFound("no agent " + std::string(id));
-    std::erase_if(state.entries, [&](const auto& item) {
-      if (!IsAliasOf(item.second, it->second)) return false;
-      changes.push_back({0, ChangeKind::kEntryDeleted, item.first});
-      return true;
-    });
-    changes.push_back({0, ChangeKind::kAgentDeleted, it->first});
-    state.agents.erase(it);
+    EraseAgent(state, changes, it->second);
     return OkStatus();
   });
 }
@@ -299,20 +305,35 @@ Result<JoinToken> FakeStore::Rep::Agents::GetToken(std::string_view token) {
   return it->second.token;
 }
 
-Result<int> FakeStore::Rep::Agents::PruneTokens(Time now) {
-  int pruned = 0;
+Result<Pruned> FakeStore::Rep::Agents::Prune(const PruneRule& rule) {
+  Pruned pruned;
   TRY(rep.Write([&](State& state, std::vector<Change>& changes) {
     std::erase_if(state.tokens, [&](const auto& item) {
       const Token& token = item.second;
-      if (token.token.expires_at >= ToUnixSeconds(now)) return false;
+      if (pruned.tokens == rule.limit) return false;
+      if (token.token.expires_at >= ToUnixSeconds(rule.tokens_before)) return false;
       auto alias = state.entries.find(token.alias_id);
       if (alias != state.entries.end() && !state.agents.contains(alias->second.parent_id.text())) {
         changes.push_back({0, ChangeKind::kEntryDeleted, alias->first});
         state.entries.erase(alias);
       }
-      ++pruned;
+      ++pruned.tokens;
       return true;
     });
+    std::vector<Agent> expired;
+    for (const auto& [id, agent] : state.agents) {
+      if (!rule.agents_before || agent.banned) continue;
+      if (!agent.may_reattest && !rule.non_reattestable) continue;
+      const int64_t end = std::max(agent.not_after, agent.pending_not_after);
+      if (end < ToUnixSeconds(*rule.agents_before)) expired.push_back(agent);
+    }
+    std::stable_sort(expired.begin(), expired.end(),
+                     [](const Agent& a, const Agent& b) { return a.not_after < b.not_after; });
+    while (expired.size() > rule.limit) expired.pop_back();
+    for (const Agent& agent : expired) {
+      pruned.agents.push_back(agent.id.text());
+      EraseAgent(state, changes, agent);
+    }
     return OkStatus();
   }));
   return pruned;

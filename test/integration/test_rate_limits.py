@@ -7,8 +7,9 @@ import sys
 import socket
 import threading
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from harness import Deployment, expect, free_port, run_tests, tests_of, wait_until  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+# pylint: disable=wrong-import-position
+from harness import Deployment, expect, free_port, run_tests, tests_of, wait_until
 
 WAITS = "call waits for its turn"
 

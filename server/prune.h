@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pruning: deletes join tokens that expired unused, and, where it is configured, agents whose SVID
+// ended long ago; a bounded number in each step, so that no step holds the store for long.
+//
+// Threads: Step() by one loop.
+#pragma once
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "server/audit/audit_log.h"
+#include "server/store/store.h"
+
+namespace writ {
+
+inline constexpr size_t kPrunedPerStepMax = 500;  // of each kind
+
+class Pruning {
+ public:
+  struct Needs {
+    AgentStore* store;  // all borrowed
+    AuditLog* audit;
+    Clock* clock;
+    Log* log;
+    Duration agents_expired_for = Duration::zero();  // zero: agents stay
+    bool non_reattestable = false;
+  };
+  explicit Pruning(const Needs& needs) : needs_(needs) {}
+
+  // The time of the next: soon, when there is more to delete.
+  Time Step();
+
+ private:
+  void Record(const Pruned& pruned) const;
+
+  const Needs needs_;
+};
+
+}  // namespace writ
