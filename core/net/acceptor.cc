@@ -2,14 +2,10 @@
 #include "core/net/acceptor.h"
 
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "core/net/peer.h"
@@ -22,34 +18,13 @@ constexpr Duration kPause = std::chrono::milliseconds(100);
 
 Fd OpenReserve() { return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
-std::string AddressText(const sockaddr_storage& address, socklen_t size) {
-  if (address.ss_family == AF_UNIX) return "";
-  if (address.ss_family == AF_INET6) {
-    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address);
-    if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {  // one name for one client, whatever the listener
-      sockaddr_in v4{};
-      v4.sin_family = AF_INET;
-      std::memcpy(&v4.sin_addr, v6->sin6_addr.s6_addr + 12, sizeof v4.sin_addr);
-      sockaddr_storage mapped{};
-      std::memcpy(&mapped, &v4, sizeof v4);
-      return AddressText(mapped, sizeof v4);
-    }
-  }
-  std::array<char, NI_MAXHOST> host;
-  if (getnameinfo(reinterpret_cast<const sockaddr*>(&address), size, host.data(), host.size(),
-                  nullptr, 0, NI_NUMERICHOST) != 0) {
-    return "";
-  }
-  return host.data();
-}
-
 }  // namespace
 
-Acceptor::Acceptor(std::string name, EventLoop* loop, ConnectionCount* count, Clock* clock,
+Acceptor::Acceptor(std::string name, EventLoop* loop, ClientLimits* limits, Clock* clock,
                    Log* log)
     : name_(std::move(name)),
       loop_(loop),
-      count_(count),
+      limits_(limits),
       clock_(clock),
       log_(log),
       reserve_(OpenReserve()),
@@ -98,13 +73,13 @@ bool Acceptor::AcceptOne(Listening& listening) {
   }
   if (!reserve_.valid()) reserve_ = OpenReserve();
   uint64_t at_ticks = NowTicks();
-  std::shared_ptr<ConnectionCount::Slot> slot = count_->Take();
-  if (slot == nullptr) {
+  std::shared_ptr<ClientLimits::Place> place = limits_->Enter();
+  if (place == nullptr) {
     WarnAtTimes("Connection refused: the limit of open connections is reached");
     return true;
   }
   listening.on_accept(
-      Accepted{std::move(socket), at_ticks, AddressText(address, size), std::move(slot)});
+      Accepted{std::move(socket), at_ticks, IpAddress::FromSocket(address), std::move(place)});
   return true;
 }
 
@@ -131,7 +106,7 @@ void Acceptor::Pause() {
 
 void Acceptor::WarnAtTimes(const std::string& sentence) {
   if (!warnings_.Due()) return;
-  log_->Warn(sentence, {{"listener", name_}, {"open_connections", count_->Open()}});
+  log_->Warn(sentence, {{"listener", name_}, {"open_connections", limits_->Open()}});
 }
 
 }  // namespace writ

@@ -7,9 +7,9 @@
 // but for Slot and Open(). Lifetime: longer than its loop runs.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,50 +17,25 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/status.h"
+#include "core/net/client_limits.h"
 #include "core/net/event_loop.h"
+#include "core/net/ip.h"
 #include "core/net/log_limit.h"
 
 namespace writ {
 
-// Counts open connections. Whoever owns a connection holds its Slot.
-class ConnectionCount {
- public:
-  class Slot {
-   public:
-    explicit Slot(std::atomic<size_t>* open) : open_(open) { ++*open_; }
-    ~Slot() { --*open_; }
-    Slot(const Slot&) = delete;
-    Slot& operator=(const Slot&) = delete;
-
-   private:
-    std::atomic<size_t>* const open_;
-  };
-
-  explicit ConnectionCount(size_t max) : max_(max) {}
-  // Null when the limit is reached.
-  std::shared_ptr<Slot> Take() {
-    if (open_ >= max_) return nullptr;
-    return std::make_shared<Slot>(&open_);
-  }
-  size_t Open() const { return open_; }
-
- private:
-  const size_t max_;
-  std::atomic<size_t> open_ = 0;
-};
-
 struct Accepted {
   Fd socket;            // non-blocking
   uint64_t at_ticks;    // NowTicks() at accept
-  std::string address;  // remote IP without port; empty for a Unix socket
-  std::shared_ptr<ConnectionCount::Slot> slot;
+  std::optional<IpAddress> address;  // the remote one; nothing for a Unix socket
+  std::shared_ptr<ClientLimits::Place> place;
 };
 
 class Acceptor {
  public:
   using OnAccept = std::function<void(Accepted)>;
 
-  Acceptor(std::string name, EventLoop* loop, ConnectionCount* count, Clock* clock, Log* log);
+  Acceptor(std::string name, EventLoop* loop, ClientLimits* limits, Clock* clock, Log* log);
   // `listener` is borrowed until Close().
   Status Add(int listener, OnAccept on_accept);
   // No further connections.
@@ -81,7 +56,7 @@ class Acceptor {
 
   const std::string name_;
   EventLoop* const loop_;
-  ConnectionCount* const count_;
+  ClientLimits* const limits_;
   Clock* const clock_;
   Log* const log_;
   // Loop's thread only.

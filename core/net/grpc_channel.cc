@@ -13,7 +13,7 @@
 #include "core/net/http2_goaway.h"
 #include "core/net/listener.h"
 #include "core/net/tcp_connector.h"
-#include "core/net/tls_pump.h"
+#include "core/net/pump.h"
 #include "core/net/tls_session.h"
 
 namespace writ {
@@ -37,6 +37,21 @@ class Attempt {
   Mutex mu_;
   CondVar finished_;
   std::optional<Result<Fd>> result_ GUARDED_BY(mu_);
+};
+
+class UsableUntilGoaway final : public ByteWatch {
+ public:
+  explicit UsableUntilGoaway(std::shared_ptr<std::atomic<bool>> usable)
+      : usable_(std::move(usable)) {}
+  Status FromWire(std::string_view bytes) override {
+    if (goaway_.Feed(bytes)) *usable_ = false;
+    return OkStatus();
+  }
+  Status ToWire(std::string_view) override { return OkStatus(); }
+
+ private:
+  const std::shared_ptr<std::atomic<bool>> usable_;
+  GoawayWatch goaway_;
 };
 
 class PumpedTlsChannel final : public TlsChannel {
@@ -67,7 +82,7 @@ class PumpedTlsChannel final : public TlsChannel {
 
   Result<Link> Connect();
   Result<Fd> Shake(Fd wire, MonoTime deadline, std::shared_ptr<std::atomic<bool>> usable);
-  TlsConnectionOptions Connection(MonoTime deadline, std::shared_ptr<Attempt> attempt,
+  PumpedConnection Connection(MonoTime deadline, std::shared_ptr<Attempt> attempt,
                                   std::shared_ptr<std::atomic<bool>> usable);
 
   const TlsClientOptions options_;
@@ -85,7 +100,7 @@ class PumpedTlsChannel final : public TlsChannel {
   TcpConnector connector_;
   uint64_t next_id_ = 1;
 
-  std::unique_ptr<TlsPump> pump_;    // made with the first connection; its loop's thread's
+  std::unique_ptr<Pump> pump_;    // made with the first connection; its loop's thread's
   std::unique_ptr<EventLoop> loop_;  // the last member: it uses the pump
 };
 
@@ -114,7 +129,7 @@ Result<std::shared_ptr<grpc::Channel>> PumpedTlsChannel::Get() {
 Result<PumpedTlsChannel::Link> PumpedTlsChannel::Connect() {
   if (loop_ == nullptr) {
     loop_ = TRY(EventLoop::Start("tls-client", clock_));
-    pump_ = std::make_unique<TlsPump>(loop_.get(), clock_);
+    pump_ = std::make_unique<Pump>(loop_.get(), clock_);
   }
   MonoTime deadline = clock_->Monotonic() + options_.connect_deadline;
   Fd wire = TRY(connector_.Connect(deadline, options_.stop));
@@ -140,28 +155,25 @@ Result<Fd> PumpedTlsChannel::Shake(Fd wire, MonoTime deadline,
                                            options_.verify, connector_.ServerName()));
   outgoing->wire = std::move(wire);
   auto attempt = std::make_shared<Attempt>();
-  loop_->Post([this, outgoing, connection = Connection(deadline, attempt, std::move(usable))] {
-    pump_->Add(std::move(outgoing->session), std::move(outgoing->wire), connection);
+  loop_->Post([this, outgoing, usable, connection = Connection(deadline, attempt, usable)] {
+    pump_->Add(std::move(outgoing->session), std::move(outgoing->wire),
+               std::make_unique<UsableUntilGoaway>(usable), connection);
   });
   std::stop_callback on_stop(options_.stop,
                              [attempt] { attempt->Finish(Cancelled("stopped while connecting")); });
   return attempt->Await();
 }
 
-TlsConnectionOptions PumpedTlsChannel::Connection(MonoTime deadline,
+PumpedConnection PumpedTlsChannel::Connection(MonoTime deadline,
                                                   std::shared_ptr<Attempt> attempt,
                                                   std::shared_ptr<std::atomic<bool>> usable) {
-  TlsConnectionOptions connection;
+  PumpedConnection connection;
   connection.id = next_id_++;
   connection.address = options_.address;
   connection.await_preface = false;
   connection.deadline = deadline;
   connection.opened = [attempt](Fd plain, const std::vector<Certificate>&) {
     attempt->Finish(std::move(plain));
-  };
-  connection.on_plaintext = [usable,
-                             goaway = std::make_shared<GoawayWatch>()](std::string_view bytes) {
-    if (goaway->Feed(bytes)) *usable = false;
   };
   connection.ended = [this, attempt, usable](const Status& why, bool was_open) {
     *usable = false;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/net/grpc_server.h"
 
-#include <fcntl.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_posix.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -16,11 +14,13 @@
 #include <utility>
 
 #include "core/net/acceptor.h"
+#include "core/net/call_budget.h"
+#include "core/net/client_limits.h"
+#include "core/net/connection_log.h"
 #include "core/net/connection_table.h"
 #include "core/net/event_loop.h"
 #include "core/net/grpc_process.h"
-#include "core/net/log_limit.h"
-#include "core/net/preface_gate.h"
+#include "core/net/pump.h"
 #include "core/net/tls_endpoint.h"
 
 namespace writ {
@@ -58,31 +58,19 @@ class ReflectionOption final : public grpc::ServerBuilderOption {
   const bool wanted_;
 };
 
-// Tells, on the loop, when a descriptor that gRPC owns has been shut down by either side. gRPC
-// shuts a socket down before it closes it; only a duplicate stays watchable after that.
-Status WatchEnd(EventLoop* loop, int fd, std::function<void()> ended) {
-  struct State {
-    Fd copy;
-    EventLoop::WatchId watch = 0;
-  };
-  auto state = std::make_shared<State>();
-  state->copy = Fd(fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  if (!state->copy.valid()) {
-    return ResourceExhausted(std::string("duplicate a connection: ") + std::strerror(errno));
-  }
-  state->watch = TRY(loop->Watch(state->copy.get(), EPOLLRDHUP | EPOLLET,
-                                 [loop, state, ended = std::move(ended)](uint32_t) {
-                                   loop->Unwatch(state->watch);
-                                   state->copy.Reset();
-                                   ended();
-                                 }));
-  return OkStatus();
+// No more than the process has descriptors for.
+size_t ConnectionsMax(size_t wanted) {
+  rlimit limit{};
+  CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  return std::min<size_t>(wanted, ConnectionsAllowedByDescriptors(limit.rlim_cur));
 }
 
 class PosixGrpcServer final : public GrpcServer {
  public:
   explicit PosixGrpcServer(GrpcServerOptions options)
-      : options_(std::move(options)), count_(options_.connections_max), warnings_(options_.clock) {}
+      : options_(std::move(options)),
+        limits_(ConnectionsMax(options_.connections_max), options_.clock),
+        connection_log_(options_.name, options_.clock, options_.log) {}
   ~PosixGrpcServer() override;
 
   Status Open();
@@ -91,27 +79,26 @@ class PosixGrpcServer final : public GrpcServer {
     return table_.Find(context.peer());
   }
   int TcpPort(size_t listener) const override { return tcp_ports_.at(listener); }
-  size_t ConnectionCount() const override { return count_.Open(); }
+  size_t ConnectionCount() const override { return limits_.Open(); }
   void CloseConnections(const std::function<bool(const Peer&)>& keep) override;
   void Shutdown(MonoTime deadline) override EXCLUDES(mu_);
 
  private:
-  using Slot = ConnectionCount::Slot;
-
   Status StartGrpc();
   Status Listen();
   Status AddListeners();
   void OnUnix(Accepted accepted);
-  void RegisterUnix(Fd socket, std::shared_ptr<const Peer> peer, std::shared_ptr<Slot> slot);
-
+  PumpedConnection UnixConnection(std::shared_ptr<const Peer> peer, std::string client,
+                                  std::shared_ptr<ClientLimits::Place> place);
+  void HandOver(Fd plain, std::shared_ptr<const Peer> peer);
+  void Forget(uint64_t connection_id);
   void OnTlsOpened(Fd plain, std::shared_ptr<const Peer> peer);
   void OnTlsEnded(uint64_t connection_id);
-  void WarnAtTimes(const std::string& sentence, const Status& error);
 
   const GrpcServerOptions options_;
-  writ::ConnectionCount count_;
+  ClientLimits limits_;
+  ConnectionLog connection_log_;
   ConnectionTable table_;
-  LogLimit warnings_;
   std::atomic<uint64_t> next_connection_id_ = 1;
   std::vector<UnixListener> unix_listeners_;  // constant after Open() until Shutdown()
   std::vector<Fd> tcp_listeners_;             // constant after Open() until Shutdown()
@@ -120,9 +107,9 @@ class PosixGrpcServer final : public GrpcServer {
   std::unique_ptr<TlsEndpoint> tls_;          // constant after Open(); null without TCP
 
   // The loop's thread only.
-  std::unique_ptr<PrefaceGate> gate_;
+  std::unique_ptr<Pump> unix_pump_;
   std::unique_ptr<Acceptor> acceptor_;
-  std::unordered_map<uint64_t, int> tls_descriptors_;  // gRPC's ends, by connection
+  std::unordered_map<uint64_t, int> descriptors_;  // gRPC's ends, by connection
   bool closing_ = false;
 
   Mutex mu_;
@@ -141,10 +128,14 @@ PosixGrpcServer::~PosixGrpcServer() {
 Status PosixGrpcServer::Open() {
   TRY(StartGrpc());
   loop_ = TRY(EventLoop::Start(options_.name + "-accept", options_.clock));
-  gate_ = std::make_unique<PrefaceGate>(loop_.get(), options_.clock, options_.handshake_deadline);
-  acceptor_ =
-      std::make_unique<Acceptor>(options_.name, loop_.get(), &count_, options_.clock, options_.log);
-  return Listen();
+  unix_pump_ = std::make_unique<Pump>(loop_.get(), options_.clock);
+  acceptor_ = std::make_unique<Acceptor>(options_.name, loop_.get(), &limits_, options_.clock,
+                                         options_.log);
+  TRY(Listen());
+  options_.log->Info(
+      "Connections are limited",
+      {{"listener", options_.name}, {"connections_max", limits_.connections_max()}});
+  return OkStatus();
 }
 
 Status PosixGrpcServer::StartGrpc() {
@@ -184,7 +175,7 @@ Status PosixGrpcServer::Listen() {
          .opened = [this](Fd plain, auto peer) { OnTlsOpened(std::move(plain), std::move(peer)); },
          .ended = [this](uint64_t id) { OnTlsEnded(id); },
          .clock = options_.clock,
-         .log = options_.log}));
+         .log = &connection_log_}));
   }
   Status status;
   loop_->Run([&] { status = AddListeners(); });
@@ -209,56 +200,67 @@ void PosixGrpcServer::OnUnix(Accepted accepted) {
   if (!caller.ok()) {
     // One that has left already is everyday.
     if (caller.code() != Code::kUnavailable) {
-      WarnAtTimes("Connection refused: its caller could not be identified", caller.status());
+      connection_log_.Failed("Connection refused: its caller could not be identified",
+                             caller.status());
     }
+    return;
+  }
+  std::string client = "uid:" + std::to_string((*caller)->uid());
+  if (!accepted.place->Claim(client)) {
+    connection_log_.ShareUsedUp(client);
     return;
   }
   auto peer = std::make_shared<const Peer>(
       Peer{.kind = Peer::Kind::kUnix, .connection_id = next_connection_id_++, .caller = *caller});
-  gate_->Hold(std::move(accepted.socket), [this, peer, slot = accepted.slot](Fd socket) {
-    RegisterUnix(std::move(socket), peer, slot);
-  });
+  std::unique_ptr<Wire> wire = PlainWire(accepted.socket.get());
+  PumpedConnection connection = UnixConnection(std::move(peer), std::move(client), accepted.place);
+  unix_pump_->Add(std::move(wire), std::move(accepted.socket),
+                  CallBudget(std::move(accepted.place)), std::move(connection));
 }
 
-void PosixGrpcServer::RegisterUnix(Fd socket, std::shared_ptr<const Peer> peer,
-                                   std::shared_ptr<Slot> slot) {
-  if (closing_) return;
-  int fd = socket.get();
+PumpedConnection PosixGrpcServer::UnixConnection(std::shared_ptr<const Peer> peer,
+                                                 std::string client,
+                                                 std::shared_ptr<ClientLimits::Place> place) {
+  PumpedConnection connection;
   uint64_t id = peer->connection_id;
-  Status watched =
-      WatchEnd(loop_.get(), fd, [this, fd, id, slot = std::move(slot)] { table_.Remove(fd, id); });
-  if (!watched.ok()) {
-    WarnAtTimes("Connection dropped", watched);
-    return;
-  }
-  table_.Put(fd, std::move(peer));
-  grpc::AddInsecureChannelFromFd(server_.get(), socket.Release());
+  connection.id = id;
+  connection.address = client;
+  connection.await_preface = true;
+  connection.deadline = options_.clock->Monotonic() + options_.handshake_deadline;
+  connection.opened = [this, peer = std::move(peer)](Fd plain, const std::vector<Certificate>&) {
+    HandOver(std::move(plain), peer);
+  };
+  connection.ended = [this, id, client = std::move(client), place = std::move(place)](
+                         const Status& why, bool was_open) {
+    connection_log_.Ended(client, why, was_open);
+    Forget(id);
+  };
+  return connection;
 }
 
-void PosixGrpcServer::WarnAtTimes(const std::string& sentence, const Status& error) {
-  if (!warnings_.Due()) return;
-  options_.log->Warn(sentence, {{"listener", options_.name}, {"error", error}});
+void PosixGrpcServer::HandOver(Fd plain, std::shared_ptr<const Peer> peer) {
+  if (closing_) return;
+  int fd = plain.Release();
+  descriptors_[peer->connection_id] = fd;
+  table_.Put(fd, std::move(peer));
+  grpc::AddInsecureChannelFromFd(server_.get(), fd);
+}
+
+void PosixGrpcServer::Forget(uint64_t connection_id) {
+  auto found = descriptors_.find(connection_id);
+  if (found == descriptors_.end()) return;
+  table_.Remove(found->second, connection_id);
+  descriptors_.erase(found);
 }
 
 // On a loop of the TLS side: what follows belongs to ours.
 void PosixGrpcServer::OnTlsOpened(Fd plain, std::shared_ptr<const Peer> peer) {
   auto handed = std::make_shared<Fd>(std::move(plain));
-  loop_->Post([this, handed, peer = std::move(peer)] {
-    if (closing_) return;
-    int fd = handed->Release();
-    tls_descriptors_[peer->connection_id] = fd;
-    table_.Put(fd, peer);
-    grpc::AddInsecureChannelFromFd(server_.get(), fd);
-  });
+  loop_->Post([this, handed, peer = std::move(peer)] { HandOver(std::move(*handed), peer); });
 }
 
 void PosixGrpcServer::OnTlsEnded(uint64_t connection_id) {
-  loop_->Post([this, connection_id] {
-    auto found = tls_descriptors_.find(connection_id);
-    if (found == tls_descriptors_.end()) return;
-    table_.Remove(found->second, connection_id);
-    tls_descriptors_.erase(found);
-  });
+  loop_->Post([this, connection_id] { Forget(connection_id); });
 }
 
 void PosixGrpcServer::CloseConnections(const std::function<bool(const Peer&)>& keep) {

@@ -14,7 +14,9 @@
 
 #include "core/base/thread.h"
 #include "core/net/grpc_channel.h"
+#include "core/net/http2_frames.h"
 #include "core/net/test_endpoint.h"
+#include "core/net/test_http2.h"
 #include "test/fake/fake_clock.h"
 #include "test/support/paths.h"
 
@@ -130,16 +132,61 @@ TEST_F(GrpcServerTest, WhatIsNotHttp2IsClosedAtOnce) {
   AwaitClosed(client.get());
 }
 
-TEST_F(GrpcServerTest, ConnectionsAboveTheLimitAreRefusedAndLoggedOnce) {
-  Start([](GrpcServerOptions& o) { o.connections_max = 2; });
-  Fd first = ConnectUnix(path_);
-  Fd second = ConnectUnix(path_);
+TEST_F(GrpcServerTest, ConnectionsOfAClientAboveItsShareAreRefusedAndLoggedOnce) {
+  Start([](GrpcServerOptions& o) { o.connections_max = 4; });
+  std::vector<Fd> clients;
+  for (int i = 0; i < 3; ++i) clients.push_back(ConnectUnix(path_));
   for (int i = 0; i < 5; ++i) AwaitClosed(ConnectUnix(path_).get());
-  EXPECT_EQ(log_.Count("limit of open connections"), 1);
-  first.Reset();
-  second.Reset();
+  EXPECT_EQ(log_.Count("share of the connections"), 1);
+  clients.clear();
   AwaitNoConnection(*server_);
   EXPECT_TRUE(Echo(UnixChannel(path_)).ok());
+}
+
+constexpr const char* kEchoPath = "/spire.api.server.agent.v1.Agent/CreateJoinToken";
+
+TEST_F(GrpcServerTest, AClientThatResetsItsCallsAtOnceIsStoppedAndLoggedOnce) {
+  Start();
+  for (int connection = 0; connection < 2; ++connection) {
+    Fd client = ConnectUnix(path_);
+    std::string bytes(kHttp2Preface);
+    bytes += Http2FrameBytes(4, 0, 0, "");
+    for (uint32_t stream = 1; stream < 8000; stream += 2) {
+      bytes += CallFrames(stream, kEchoPath) + ResetFrame(stream);
+    }
+    ssize_t sent = send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    EXPECT_LT(sent, static_cast<ssize_t>(bytes.size()));
+    AwaitClosed(client.get());
+  }
+  EXPECT_EQ(log_.Count("too much is asked"), 1);
+  AwaitNoConnection(*server_);
+  EXPECT_TRUE(Echo(UnixChannel(path_)).ok());
+}
+
+TEST_F(GrpcServerTest, AClientThatCancelsAllItsCallsAtOnceIsServed) {
+  Start();
+  auto channel = UnixChannel(path_);
+  auto stub = spire::api::server::agent::v1::Agent::NewStub(channel);
+  constexpr int kCalls = 900;
+  struct Call {
+    grpc::ClientContext context;
+    spire::api::server::agent::v1::CountAgentsRequest request;
+    spire::api::server::agent::v1::CountAgentsResponse response;
+  };
+  for (int round = 0; round < 2; ++round) {
+    std::vector<std::unique_ptr<Call>> calls;
+    std::atomic<int> left = kCalls;
+    for (int i = 0; i < kCalls; ++i) {
+      calls.push_back(std::make_unique<Call>());
+      Call& call = *calls.back();
+      stub->async()->CountAgents(&call.context, &call.request, &call.response,
+                                 [&left](const grpc::Status&) { --left; });
+    }
+    for (const auto& call : calls) call->context.TryCancel();
+    while (left > 0) poll(nullptr, 0, 1);
+  }
+  EXPECT_TRUE(Echo(channel).ok());
+  EXPECT_EQ(log_.Count("too much is asked"), 0);
 }
 
 TEST_F(GrpcServerTest, GoesOnAfterDescriptorsRanOut) {

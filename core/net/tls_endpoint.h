@@ -9,15 +9,15 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/base/clock.h"
-#include "core/base/log.h"
 #include "core/base/status.h"
 #include "core/net/acceptor.h"
 #include "core/net/grpc_server.h"
-#include "core/net/log_limit.h"
-#include "core/net/tls_pump.h"
+#include "core/net/connection_log.h"
+#include "core/net/pump.h"
 
 namespace writ {
 
@@ -26,8 +26,8 @@ struct TlsEndpointOptions {
   Duration handshake_deadline;
   std::function<void(Fd plain, std::shared_ptr<const Peer>)> opened;
   std::function<void(uint64_t connection_id)> ended;  // for each `opened`, after it
-  Clock* clock;                                       // borrowed
-  Log* log;                                           // borrowed
+  Clock* clock;        // borrowed
+  ConnectionLog* log;  // borrowed
 };
 
 class TlsEndpoint {
@@ -41,16 +41,15 @@ class TlsEndpoint {
 
  private:
   struct Lane {
-    std::unique_ptr<TlsPump> pump;
+    std::unique_ptr<Pump> pump;
     std::unique_ptr<EventLoop> loop;  // ends before the pump goes
   };
 
   explicit TlsEndpoint(TlsEndpointOptions options);
-  TlsConnectionOptions Connection(const Accepted& accepted, uint64_t id);
-  void LogEnd(const std::string& address, const Status& why, bool was_open);
+  PumpedConnection Connection(const std::string& address,
+                              std::shared_ptr<ClientLimits::Place> place, uint64_t id);
 
   const TlsEndpointOptions options_;
-  LogLimit refusals_;
   std::vector<Lane> lanes_;  // constant after Start(); a connection stays in its lane
 };
 

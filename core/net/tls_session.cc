@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/net/tls_session.h"
 
+#include <openssl/err.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -145,6 +147,49 @@ Result<bool> TlsSession::Handshake() {
   SSL_get0_alpn_selected(ssl_.get(), &protocol, &size);
   if (size == 0) return Unavailable("TLS handshake: the peer does not speak HTTP/2 (ALPN h2)");
   return true;
+}
+
+int TlsSession::Read(std::span<char> buffer, Status& failure) {
+  ERR_clear_error();
+  int count = SSL_read(ssl_.get(), buffer.data(), static_cast<int>(buffer.size()));
+  if (count > 0) return count;
+  switch (SSL_get_error(ssl_.get(), count)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+      return 0;
+    case SSL_ERROR_ZERO_RETURN:
+      break;
+    case SSL_ERROR_SYSCALL:
+      failure = Unavailable(std::string("connection lost: ") + std::strerror(errno));
+      break;
+    default:
+      // An end without TLS's own goodbye is how most programs die; HTTP/2 knows what it missed.
+      if (ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+        failure = Unavailable("connection lost: " + TakeOpensslError());
+      }
+      ERR_clear_error();
+  }
+  return -1;
+}
+
+int TlsSession::Write(std::string_view bytes, Status& failure) {
+  ERR_clear_error();
+  int sent = SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()));
+  if (sent > 0) return sent;
+  int error = SSL_get_error(ssl_.get(), sent);
+  if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return 0;
+  if (error == SSL_ERROR_SYSCALL) {
+    failure = Unavailable(std::string("connection lost: ") + std::strerror(errno));
+  } else {
+    failure = Unavailable("connection lost: " + TakeOpensslError());
+  }
+  return -1;
+}
+
+void TlsSession::EndWriting() {
+  ERR_clear_error();
+  SSL_shutdown(ssl_.get());  // without an answer we need nothing more
+  ERR_clear_error();
 }
 
 }  // namespace writ

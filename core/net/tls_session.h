@@ -17,6 +17,7 @@
 #include "core/crypto/openssl.h"
 #include "core/crypto/x509.h"
 #include "core/net/tls.h"
+#include "core/net/wire.h"
 
 namespace writ {
 
@@ -29,7 +30,7 @@ enum class TlsSide { kServer, kClient };
 // empty or its leaf is not the signer's.
 Result<SslContextPtr> MakeSslContext(TlsSide side, const TlsIdentity* identity);
 
-class TlsSession {
+class TlsSession final : public Wire {
  public:
   // `socket_fd` stays the caller's. `server_name` is for a client's SNI; "" sends none.
   static Result<std::unique_ptr<TlsSession>> Make(TlsSide side, SSL_CTX* context, int socket_fd,
@@ -38,10 +39,13 @@ class TlsSession {
 
   // One step of a non-blocking handshake: true when it is done, false when it waits for the socket.
   // Unauthenticated when `verify` refused the peer, Unavailable for all else that ends it.
-  Result<bool> Handshake();
+  Result<bool> Handshake() override;
 
-  // The peer's chain, leaf first, as soon as it has been verified; empty until then or without one.
-  const std::vector<Certificate>& peer_chain() const { return peer_chain_; }
+  const std::vector<Certificate>& peer_chain() const override { return peer_chain_; }
+  int Read(std::span<char> buffer, Status& failure) override;
+  int Write(std::string_view bytes, Status& failure) override;
+  bool ShortReadDrains() const override { return false; }
+  void EndWriting() override;
   SSL* ssl() const { return ssl_.get(); }
 
  private:

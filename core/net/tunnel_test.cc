@@ -2,10 +2,11 @@
 //
 // Two tunnels back to back, moved by one thread:
 // plain A <-> tunnel <-> wire <-> tunnel <-> plain B.
-#include "core/net/tls_tunnel.h"
+#include "core/net/tunnel.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -16,6 +17,7 @@
 #include "core/base/random.h"
 #include "core/net/http2_goaway.h"
 #include "core/net/test_tls.h"
+#include "core/net/tls_session.h"
 
 namespace writ {
 namespace {
@@ -28,9 +30,9 @@ std::pair<Fd, Fd> SocketPair() {
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
-class TlsTunnelTest : public ::testing::Test {
+class TunnelTest : public ::testing::Test {
  protected:
-  TlsTunnelTest() {
+  TunnelTest() {
     TlsIdentity identity = ca_.Issue("spiffe://example.org/server");
     SslContextPtr server = *MakeSslContext(TlsSide::kServer, &identity);
     SslContextPtr client = *MakeSslContext(TlsSide::kClient, nullptr);
@@ -45,19 +47,24 @@ class TlsTunnelTest : public ::testing::Test {
       client_done = *client_session->Handshake();
       server_done = *server_session->Handshake();
     }
-    a_ = std::make_unique<TlsTunnel>(std::move(server_session), std::move(server_wire));
-    b_ = std::make_unique<TlsTunnel>(std::move(client_session), std::move(client_wire));
+    a_ = std::make_unique<Tunnel>(std::move(server_session), std::move(server_wire), nullptr);
+    b_ = std::make_unique<Tunnel>(std::move(client_session), std::move(client_wire), nullptr);
     auto [a_inner, a_outer] = SocketPair();
     auto [b_inner, b_outer] = SocketPair();
-    a_->Attach(std::move(a_inner), {});
-    b_->Attach(std::move(b_inner), {});
+    a_->Attach(std::move(a_inner));
+    b_->Attach(std::move(b_inner));
     plain_a_ = std::move(a_outer);
     plain_b_ = std::move(b_outer);
   }
 
+  Tunnel::Progress Move(Tunnel& tunnel) {
+    tunnel.SocketReady(EPOLLIN | EPOLLRDHUP);
+    tunnel.PlainReady(EPOLLIN | EPOLLRDHUP);
+    return tunnel.Pump(scratch_);
+  }
   void Turn() {
-    a_progress_ = a_->Pump(scratch_);
-    b_progress_ = b_->Pump(scratch_);
+    a_progress_ = Move(*a_);
+    b_progress_ = Move(*b_);
   }
   // What can be sent now; the count.
   static size_t SendSome(const Fd& fd, std::string_view bytes) {
@@ -74,15 +81,15 @@ class TlsTunnelTest : public ::testing::Test {
 
   TestCa ca_;
   std::array<char, 16384> scratch_;
-  std::unique_ptr<TlsTunnel> a_;
-  std::unique_ptr<TlsTunnel> b_;
+  std::unique_ptr<Tunnel> a_;
+  std::unique_ptr<Tunnel> b_;
   Fd plain_a_;
   Fd plain_b_;
-  TlsTunnel::Progress a_progress_{};
-  TlsTunnel::Progress b_progress_{};
+  Tunnel::Progress a_progress_{};
+  Tunnel::Progress b_progress_{};
 };
 
-TEST_F(TlsTunnelTest, BytesOfBothDirectionsArriveWholeAndInOrder) {
+TEST_F(TunnelTest, BytesOfBothDirectionsArriveWholeAndInOrder) {
   SystemRandom random;
   std::string to_b = random.Bytes(kManyBytes);
   std::string to_a = random.Bytes(kManyBytes);
@@ -101,7 +108,7 @@ TEST_F(TlsTunnelTest, BytesOfBothDirectionsArriveWholeAndInOrder) {
   EXPECT_TRUE(at_a == to_a);
 }
 
-TEST_F(TlsTunnelTest, AReaderThatDoesNotReadStopsTheWriterAndLosesNothing) {
+TEST_F(TunnelTest, AReaderThatDoesNotReadStopsTheWriterAndLosesNothing) {
   const std::string chunk(65536, 'x');
   size_t sent = 0;
   size_t sent_before = 1;
@@ -121,7 +128,7 @@ TEST_F(TlsTunnelTest, AReaderThatDoesNotReadStopsTheWriterAndLosesNothing) {
   EXPECT_EQ(received.size(), sent);
 }
 
-TEST_F(TlsTunnelTest, EachSideMayEndItsDirectionAlone) {
+TEST_F(TunnelTest, EachSideMayEndItsDirectionAlone) {
   ASSERT_EQ(SendSome(plain_a_, "question"), 8u);
   ASSERT_EQ(shutdown(plain_a_.get(), SHUT_WR), 0);
   std::string at_b;
@@ -143,12 +150,12 @@ TEST_F(TlsTunnelTest, EachSideMayEndItsDirectionAlone) {
   }
   EXPECT_EQ(at_a, "answer");
   Turn();
-  EXPECT_EQ(a_progress_, TlsTunnel::Progress::kEnded);
-  EXPECT_EQ(b_progress_, TlsTunnel::Progress::kEnded);
+  EXPECT_EQ(a_progress_, Tunnel::Progress::kEnded);
+  EXPECT_EQ(b_progress_, Tunnel::Progress::kEnded);
   EXPECT_TRUE(a_->failure().ok());
 }
 
-TEST_F(TlsTunnelTest, AClosedPlainEndIsFlushedAndThenEnds) {
+TEST_F(TunnelTest, AClosedPlainEndIsFlushedAndThenEnds) {
   ASSERT_EQ(SendSome(plain_a_, "last words"), 10u);
   plain_a_.Reset();
   Turn();
@@ -159,16 +166,15 @@ TEST_F(TlsTunnelTest, AClosedPlainEndIsFlushedAndThenEnds) {
   plain_b_.Reset();
   Turn();
   Turn();
-  EXPECT_EQ(a_progress_, TlsTunnel::Progress::kEnded);
-  EXPECT_EQ(b_progress_, TlsTunnel::Progress::kEnded);
+  EXPECT_EQ(a_progress_, Tunnel::Progress::kEnded);
+  EXPECT_EQ(b_progress_, Tunnel::Progress::kEnded);
 }
 
-TEST_F(TlsTunnelTest, APeerThatIsGoneEndsTheTunnel) {
+TEST_F(TunnelTest, APeerThatIsGoneEndsTheTunnel) {
   signal(SIGPIPE, SIG_IGN);  // as on every thread that moves tunnels
   b_.reset();
   ASSERT_GT(SendSome(plain_a_, "hello"), 0u);
-  a_progress_ = a_->Pump(scratch_);
-  EXPECT_EQ(a_progress_, TlsTunnel::Progress::kEnded);
+  EXPECT_EQ(Move(*a_), Tunnel::Progress::kEnded);
 }
 
 std::string Frame(unsigned char type, const std::string& payload) {

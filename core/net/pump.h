@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TlsPump: TLS connections on an EventLoop, of servers and clients alike. Life of one: handshake ->
-// (a server's) first bytes seen -> opened: a socket for gRPC is handed over -> bytes are pumped ->
-// ended. A deadline covers all that comes before `opened`.
+// Pump: connections on an EventLoop, of servers and clients alike. Life of one: handshake -> (a
+// server's) first bytes seen -> opened: a socket for gRPC is handed over -> bytes are pumped ->
+// ended. A deadline covers all that comes before `opened`: gRPC has none for descriptors that it is
+// given, so that silent clients would cost memory for ever.
 //
 // Threads: the loop's thread alone. Lifetime: longer than its loop runs.
 #pragma once
@@ -18,32 +19,34 @@
 #include "core/base/file.h"
 #include "core/base/status.h"
 #include "core/net/event_loop.h"
-#include "core/net/tls_session.h"
+#include "core/net/tunnel.h"
+#include "core/net/wire.h"
 
 namespace writ {
 
-struct TlsConnectionOptions {
+struct PumpedConnection {
   uint64_t id;          // the caller's, unique in this pump
   std::string address;  // of the peer
   bool await_preface;   // a server's: hold until the peer has begun to speak HTTP/2
   MonoTime deadline;    // of all before `opened`
   // `plain` is gRPC's end. `chain` as the peer sent it, verified; may be empty.
   std::function<void(Fd plain, const std::vector<Certificate>& chain)> opened;
-  std::function<void(std::string_view)> on_plaintext;  // may be empty; see TlsTunnel
   // The last thing, unless the pump itself goes first. OK when the connection ended as it should.
   // `was_open`: after `opened`.
   std::function<void(const Status& why, bool was_open)> ended;
 };
 
-class TlsPump {
+class Pump {
  public:
   // Whether a connection may go on, by the chain that it showed.
-  using Keep = std::function<bool(const TlsConnectionOptions&, const std::vector<Certificate>&)>;
+  using Keep = std::function<bool(const PumpedConnection&, const std::vector<Certificate>&)>;
 
-  TlsPump(EventLoop* loop, Clock* clock);
-  ~TlsPump();
+  Pump(EventLoop* loop, Clock* clock);
+  ~Pump();
 
-  void Add(std::unique_ptr<TlsSession> session, Fd wire, TlsConnectionOptions options);
+  // `watch` may be null.
+  void Add(std::unique_ptr<Wire> wire, Fd socket, std::unique_ptr<ByteWatch> watch,
+           PumpedConnection options);
   // Ends what `keep` refuses. Connections whose peer's certificate is still to come are not asked.
   void CloseUnless(const Keep& keep, const Status& why);
   void CloseAll(const Status& why);
@@ -56,6 +59,7 @@ class TlsPump {
   Result<bool> StepBeforeOpen(Connection& connection);
   void Open(const ConnectionPtr& connection);
   void PumpSome(const ConnectionPtr& connection);
+  void Arm(Connection& connection);
   void End(Connection& connection, const Status& why);
 
   EventLoop* const loop_;

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/net/tls_tunnel.h"
+#include "core/net/tunnel.h"
 
-#include <openssl/err.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
-#include "core/net/preface_gate.h"
+#include "core/net/http2_frames.h"
 
 namespace writ {
 namespace {
@@ -23,31 +22,28 @@ bool WouldBlock() { return errno == EAGAIN || errno == EINTR; }
 
 }  // namespace
 
-// More than 0: so many bytes. 0: nothing now. Less: the wire has ended (failure_ may say why).
-int TlsTunnel::ReadWire(std::span<char> buffer) {
-  ERR_clear_error();
-  int count = SSL_read(session_->ssl(), buffer.data(), static_cast<int>(buffer.size()));
-  if (count > 0) return count;
-  switch (SSL_get_error(session_->ssl(), count)) {
-    case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE:
-      return 0;
-    case SSL_ERROR_ZERO_RETURN:
-      break;
-    case SSL_ERROR_SYSCALL:
-      failure_ = Unavailable(std::string("connection lost: ") + std::strerror(errno));
-      break;
-    default:
-      // An end without TLS's own goodbye is how most programs die; HTTP/2 knows what it missed.
-      if (ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-        failure_ = Unavailable("connection lost: " + TakeOpensslError());
-      }
-      ERR_clear_error();
-  }
-  return -1;
+void Tunnel::Readable::Ready(uint32_t events) {
+  constexpr uint32_t kEnd = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+  if ((events & kEnd) != 0) at_end = true;
+  if ((events & (EPOLLIN | kEnd)) != 0) now = true;
 }
 
-Result<bool> TlsTunnel::CollectPreface() {
+void Tunnel::SocketReady(uint32_t events) {
+  from_socket_.Ready(events);
+  if (!wire_->ShortReadDrains()) from_socket_.now = true;
+}
+
+int Tunnel::ReadWire(std::span<char> buffer) {
+  if (!from_socket_.now) return 0;
+  int count = wire_->Read(buffer, failure_);
+  if (count == 0) from_socket_.now = false;
+  if (count > 0 && static_cast<size_t>(count) < buffer.size() && wire_->ShortReadDrains()) {
+    from_socket_.Short();
+  }
+  return count;
+}
+
+Result<bool> Tunnel::CollectPreface() {
   std::array<char, 4096> buffer;
   while (down_.size() < kHttp2Preface.size()) {
     int count = ReadWire(buffer);
@@ -56,21 +52,18 @@ Result<bool> TlsTunnel::CollectPreface() {
       if (!failure_.ok()) return failure_;
       return Unavailable("the peer left before it spoke");
     }
-    down_.append(buffer.data(), static_cast<size_t>(count));
+    std::string_view bytes(buffer.data(), static_cast<size_t>(count));
+    down_.append(bytes);
     size_t seen = std::min(down_.size(), kHttp2Preface.size());
     if (down_.compare(0, seen, kHttp2Preface.substr(0, seen)) != 0) {
       return InvalidArgument("the peer does not speak HTTP/2");
     }
+    if (watch_ != nullptr) TRY(watch_->FromWire(bytes));
   }
   return true;
 }
 
-void TlsTunnel::Attach(Fd plain, OnPlaintext on_plaintext) {
-  plain_ = std::move(plain);
-  on_plaintext_ = std::move(on_plaintext);
-}
-
-TlsTunnel::Progress TlsTunnel::Pump(std::span<char> scratch) {
+Tunnel::Progress Tunnel::Pump(std::span<char> scratch) {
   if (plain_ended_ && !plain_gone_) NoticePlainGone();
   bool down_blocked = false;
   bool up_blocked = false;
@@ -91,7 +84,7 @@ TlsTunnel::Progress TlsTunnel::Pump(std::span<char> scratch) {
   return wire_ended_ && wire_shut_ ? Progress::kEnded : Progress::kBlocked;
 }
 
-TlsTunnel::Step TlsTunnel::Down(std::span<char> scratch) {
+Tunnel::Step Tunnel::Down(std::span<char> scratch) {
   if (!FlushDown()) return Step::kBlocked;
   if (wire_ended_) {
     EndPlain();
@@ -105,13 +98,14 @@ TlsTunnel::Step TlsTunnel::Down(std::span<char> scratch) {
   }
   if (plain_gone_) return Step::kMoved;  // thrown away: nobody reads it
   std::string_view bytes(scratch.data(), static_cast<size_t>(count));
-  if (on_plaintext_) on_plaintext_(bytes);
+  if (watch_ != nullptr && !Allowed(watch_->FromWire(bytes))) return Step::kEnded;
   down_.assign(bytes);
   return Step::kMoved;
 }
 
 // True when nothing is left.
-bool TlsTunnel::FlushDown() {
+bool Tunnel::FlushDown() {
+  if (down_.empty()) return true;
   while (!down_.empty()) {
     ssize_t sent = send(plain_.get(), down_.data(), down_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) {
@@ -126,62 +120,69 @@ bool TlsTunnel::FlushDown() {
   return true;
 }
 
-TlsTunnel::Step TlsTunnel::Up(std::span<char> scratch) {
+Tunnel::Step Tunnel::Up(std::span<char> scratch) {
   Step flushed = FlushUp();
   if (flushed != Step::kMoved) return flushed;
   if (plain_ended_) {
     EndWire();
     return Step::kBlocked;
   }
+  if (!from_plain_.now) return Step::kBlocked;
   ssize_t count = recv(plain_.get(), scratch.data(), scratch.size(), MSG_DONTWAIT);
-  if (count < 0 && WouldBlock()) return Step::kBlocked;
+  if (count < 0 && WouldBlock()) {
+    from_plain_.now = false;
+    return Step::kBlocked;
+  }
   if (count <= 0) {
     plain_ended_ = true;
     NoticePlainGone();
     return Step::kMoved;
   }
-  up_.assign(scratch.data(), static_cast<size_t>(count));
+  if (static_cast<size_t>(count) < scratch.size()) from_plain_.Short();
+  std::string_view bytes(scratch.data(), static_cast<size_t>(count));
+  if (watch_ != nullptr && !Allowed(watch_->ToWire(bytes))) return Step::kEnded;
+  up_.assign(bytes);
   return Step::kMoved;
 }
 
 // kMoved when nothing is left.
-TlsTunnel::Step TlsTunnel::FlushUp() {
+Tunnel::Step Tunnel::FlushUp() {
+  if (up_.empty()) return Step::kMoved;
   while (!up_.empty()) {
-    ERR_clear_error();
-    int sent = SSL_write(session_->ssl(), up_.data(), static_cast<int>(up_.size()));
-    if (sent <= 0) {
-      int error = SSL_get_error(session_->ssl(), sent);
-      if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return Step::kBlocked;
-      if (error == SSL_ERROR_SYSCALL) {
-        failure_ = Unavailable(std::string("connection lost: ") + std::strerror(errno));
-      } else {
-        failure_ = Unavailable("connection lost: " + TakeOpensslError());
-      }
-      return Step::kEnded;
-    }
+    int sent = wire_->Write(up_, failure_);
+    if (sent == 0) return Step::kBlocked;
+    if (sent < 0) return Step::kEnded;
     up_.erase(0, static_cast<size_t>(sent));
   }
   up_.shrink_to_fit();
   return Step::kMoved;
 }
 
+bool Tunnel::Allowed(const Status& verdict) {
+  if (verdict.ok()) return true;
+  failure_ = verdict;
+  std::string words = watch_->LastWords();
+  Status ignored;  // it may have left
+  if (up_.empty() && !words.empty()) (void)wire_->Write(words, ignored);
+  EndWire();
+  return false;
+}
+
 // An end that has been closed hangs up; one that has only been shut for writing does not.
-void TlsTunnel::NoticePlainGone() {
+void Tunnel::NoticePlainGone() {
   pollfd entry{.fd = plain_.get(), .events = 0, .revents = 0};
   if (poll(&entry, 1, 0) > 0) plain_gone_ = true;
 }
 
-void TlsTunnel::EndPlain() {
+void Tunnel::EndPlain() {
   if (std::exchange(plain_shut_, true)) return;
   shutdown(plain_.get(), SHUT_WR);
 }
 
-void TlsTunnel::EndWire() {
+void Tunnel::EndWire() {
   if (std::exchange(wire_shut_, true)) return;
-  ERR_clear_error();
-  SSL_shutdown(session_->ssl());  // says goodbye; without an answer we need nothing more
-  ERR_clear_error();
-  shutdown(wire_.get(), SHUT_WR);
+  wire_->EndWriting();
+  shutdown(socket_.get(), SHUT_WR);
 }
 
 }  // namespace writ

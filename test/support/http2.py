@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP/2 by hand (RFC 9113), for clients that do what no library would: frames, a header block for
+a gRPC call, and connections to the daemons' sockets."""
+
+import select
+import socket
+import ssl
+import struct
+import time
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
+END_STREAM, END_HEADERS = 1, 4
+CANCEL = struct.pack(">I", 8)
+EMPTY_MESSAGE = b"\0\0\0\0\0"
+IO_SECONDS = 10
+
+
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(
+        ">I", stream) + payload
+
+
+def literal(name, value):
+    """A header as a literal that changes no table (RFC 7541, section 6.2.2), shorter than 127."""
+    return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+
+def call_headers(path):
+    return b"".join(literal(*header) for header in [
+        (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"),
+        ("content-type", "application/grpc"), ("te", "trailers"), ("workload.spiffe.io", "true")])
+
+
+def greeting():
+    return PREFACE + frame(SETTINGS, 0, 0)
+
+
+def unix(path):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(IO_SECONDS)
+    connection.connect(path)
+    return connection
+
+
+def tcp(port):
+    return socket.create_connection(("127.0.0.1", port), IO_SECONDS)
+
+
+def over_tls(connection):
+    """An anonymous client of a server whose certificate it does not look at."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    return context.wrap_socket(connection)
+
+
+def tls(port):
+    return over_tls(tcp(port))
+
+
+def flood(connection, pieces, seconds):
+    """Sends what `pieces` yields and reads away what comes, until the peer ends it, the pieces or
+    the time are used up. True when the peer ended it."""
+    connection.setblocking(False)
+    would_block = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+    deadline = time.monotonic() + seconds
+    buffer = b""
+    for piece in pieces:
+        buffer += piece
+        if len(buffer) < 1 << 14:
+            continue
+        while buffer:
+            if time.monotonic() > deadline:
+                return False
+            readable, writable, _ = select.select([connection], [connection], [], 1)
+            try:
+                if readable and not connection.recv(1 << 18):
+                    return True
+            except would_block:
+                pass
+            except OSError:
+                return True
+            try:
+                if writable:
+                    buffer = buffer[connection.send(buffer):]
+            except would_block:
+                pass
+            except OSError:
+                return True
+    return False
+
+
+def reset_calls(path, count):
+    """`count` calls, each reset as soon as it is open."""
+    headers = call_headers(path)
+    yield greeting()
+    for i in range(count):
+        stream = 2 * i + 1
+        yield (frame(HEADERS, END_HEADERS, stream, headers) +
+               frame(DATA, END_STREAM, stream, EMPTY_MESSAGE) +
+               frame(RST_STREAM, 0, stream, CANCEL))
+
+
+def ask(connection, path):
+    """A unary or streaming call with an empty message; whether a message comes as its answer."""
+    connection.sendall(greeting() + frame(HEADERS, END_HEADERS, 1, call_headers(path)) +
+                       frame(DATA, END_STREAM, 1, EMPTY_MESSAGE))
+    received = b""
+    while True:
+        piece = connection.recv(1 << 16)
+        if not piece:
+            return False
+        received += piece
+        while len(received) >= 9:
+            length = int.from_bytes(received[:3], "big")
+            if len(received) < 9 + length:
+                break
+            kind, flags = received[3], received[4]
+            if kind == DATA and length > 0:
+                return True
+            if kind in (RST_STREAM, GOAWAY) or kind == HEADERS and flags & END_STREAM:
+                return False
+            received = received[9 + length:]
