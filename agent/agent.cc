@@ -11,7 +11,7 @@
 #include "agent/cache/cache.h"
 #include "agent/sync/agent_loop.h"
 #include "agent/workload/workload_attestation.h"
-#include "attestors/join_token/join_token.h"
+#include "attestors/node/provers.h"
 #include "attestors/workload/attestors.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
@@ -59,7 +59,7 @@ class WiredAgent final : public Agent {
 
  private:
   Status OpenData();
-  void MakeParts();
+  Status MakeParts();
   Status Listen();
   Status ListenHttp();
   Result<std::unique_ptr<GrpcServer>> StartServer(std::string name,
@@ -94,7 +94,7 @@ class WiredAgent final : public Agent {
 
 Status WiredAgent::Open() {
   TRY(OpenData());
-  MakeParts();
+  TRY(MakeParts());
   TRY(Listen());
   return ListenHttp();
 }
@@ -106,8 +106,9 @@ Status WiredAgent::OpenData() {
   return OkStatus();
 }
 
-void WiredAgent::MakeParts() {
-  prover_ = MakeJoinTokenProver(config_.join_token.Clone());
+Status WiredAgent::MakeParts() {
+  prover_ = TRY(MakeNodeProver(config_.node_attestor, config_.node_attestor_options, &random_),
+                "node_attestor");
   cache_ = Cache::Make(&clock_, config_.cache);
   loop_ = AgentLoop::Make({.trust_domain = *config_.trust_domain,
                            .server_address = config_.server.address,
@@ -117,7 +118,7 @@ void WiredAgent::MakeParts() {
                            .agent_version = std::string(Version()),
                            .sync_interval = config_.sync_interval,
                            .svid_key_type = config_.svid_key_type,
-                           .attestor_type = std::string(kJoinTokenType),
+                           .attestor_type = config_.node_attestor,
                            .prover = prover_.get(),
                            .keys = keys_.get(),
                            .cache = cache_.get(),
@@ -140,6 +141,7 @@ void WiredAgent::MakeParts() {
   synced_ = metrics_->GetGauge("synced", "1 after the first synchronization with the server.");
   streams_ = metrics_->GetGauge("workload_streams", "Open streams of the Workload API.");
   connections_ = metrics_->GetGauge("workload_connections", "Connections to the workload socket.");
+  return OkStatus();
 }
 
 Status WiredAgent::Listen() {
@@ -222,6 +224,9 @@ Result<std::unique_ptr<Agent>> Agent::Start(AgentConfig config, StopSignal* stop
 }
 
 Result<std::vector<std::string>> ValidateAgent(const AgentConfig& config) {
+  SystemRandom random;
+  TRY(MakeNodeProver(config.node_attestor, config.node_attestor_options, &random),
+      "node_attestor");
   std::vector<std::string> warnings = Warnings(config);
   const std::string& bundle_file = config.server.bundle_file;
   if (bundle_file.empty()) return warnings;

@@ -31,7 +31,7 @@ class AgentTest : public testing::Test {
     config.workload_socket = dir_ / "public/workload.sock";
     config.admin_socket = dir_ / "admin/admin.sock";
     config.http = "127.0.0.1:0";
-    config.join_token = Secret(std::string("token"));
+    config.node_attestor_options.join_token = Secret(std::string("token"));
     return config;
   }
   static mode_t ModeOf(const std::string& path) {

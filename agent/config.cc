@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "agent/api/caller_limit.h"
-#include "attestors/join_token/join_token.h"
 #include "core/base/config_checks.h"
 
 namespace writ {
@@ -65,6 +64,28 @@ void DeclareServer(ConfigSchema& schema, AgentConfig::Server* server) {
               "longer verifies the server.");
 }
 
+void DeclareNodeAttestor(ConfigSchema& schema, AgentConfig* config) {
+  ConfigSchema::Choices<std::string> types;
+  for (const std::string& type : NodeProverTypes()) types.emplace_back(type, type);
+  schema.Kind<std::string>("node_attestor", &config->node_attestor, std::move(types),
+                           "How this node proves itself to the server.");
+  NodeProverOptions* options = &config->node_attestor_options;
+  schema.SecretText("node_attestor.join_token.token", &options->join_token,
+                    "The join token; needed for the first attestation only. Better in a file or "
+                    "variable than in a flag, which every user of the machine can read.",
+                    {.shorthand = "join_token", .check = CheckJoinToken});
+  schema.String("node_attestor.x509pop.certificate_path", &options->x509pop.certificate_path,
+                "The node's certificate, PEM, with the intermediates up to the server's CA after "
+                "it. Required with `x509pop`.",
+                {.check = EmptyOr(CheckAbsolutePath)});
+  schema.String("node_attestor.x509pop.private_key_path", &options->x509pop.private_key_path,
+                "Its private key, PEM. Required with `x509pop`.",
+                {.check = EmptyOr(CheckAbsolutePath)});
+  schema.String("node_attestor.x509pop.intermediates_path", &options->x509pop.intermediates_path,
+                "More intermediates, PEM, where they stand in a file of their own.",
+                {.check = EmptyOr(CheckAbsolutePath)});
+}
+
 void Declare(ConfigSchema& schema, AgentConfig* config) {
   schema.Parsed<TrustDomain>("trust_domain", &config->trust_domain, "trust domain name",
                              TrustDomain::Parse, "The trust domain that this node belongs to.");
@@ -85,12 +106,7 @@ void Declare(ConfigSchema& schema, AgentConfig* config) {
   schema.String("http", &config->http,
                 "Address of the HTTP listener for health and metrics; empty turns it off.",
                 {.check = EmptyOr(CheckListenAddress)});
-  schema.OnlyKind("node_attestor", std::string(kJoinTokenType),
-                  "How this node proves itself to the server.");
-  schema.SecretText("node_attestor.join_token.token", &config->join_token,
-                    "The join token; needed for the first attestation only. Better in a file or "
-                    "variable than in a flag, which every user of the machine can read.",
-                    {.shorthand = "join_token", .check = CheckJoinToken});
+  DeclareNodeAttestor(schema, config);
   schema.OnlyKind("workload_attestors", "unix", "How callers of the Workload API are known.");
   schema.Bool("workload_attestors.unix.discover_workload_path",
               &config->unix_attestor.discover_workload_path,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/cache/cache.h"
+#include "attestors/node/provers.h"
 #include "attestors/unix/unix_attestor.h"
 #include "core/base/clock.h"
 #include "core/base/config.h"
@@ -43,7 +44,8 @@ struct AgentConfig {
   std::string admin_socket = "/run/writ/agent/admin.sock";
   std::string admin_socket_group;       // empty: the process's own group
   std::string http = "127.0.0.1:8083";  // empty: no HTTP listener
-  Secret join_token;                    // empty: none was given
+  std::string node_attestor = "join_token";  // how the node proves itself, by type
+  NodeProverOptions node_attestor_options;
   UnixAttestorOptions unix_attestor;
   KeyManagerKind key_manager = KeyManagerKind::kDisk;
   CacheLimits cache;

@@ -39,15 +39,18 @@ TEST(AgentConfigTest, DefaultsAreThoseOfTheReference) {
   EXPECT_EQ(config->admin_socket, "/run/writ/agent/admin.sock");
   EXPECT_EQ(config->sync_interval, std::chrono::seconds(5));
   EXPECT_TRUE(config->server.rebootstrap);
-  EXPECT_TRUE(config->join_token.empty());
+  EXPECT_TRUE(config->node_attestor_options.join_token.empty());
   EXPECT_FALSE(config->unix_attestor.discover_workload_path);
   EXPECT_TRUE(Warnings(*config).empty());
 }
 
 TEST(AgentConfigTest, TheJoinTokenHasAShorthand) {
-  EXPECT_EQ(Load({"--server-bundle-file=/b", "--join-token", "t1"})->join_token.Reveal(), "t1");
-  EXPECT_EQ(Load({"--server-bundle-file=/b"}, {{"WRIT_JOIN_TOKEN", "t2"}})->join_token.Reveal(),
-            "t2");
+  auto token = [](const std::vector<std::string>& flags, const Environment& environment) {
+    Result<AgentConfig> loaded = Load(flags, environment);
+    return std::string(loaded->node_attestor_options.join_token.Reveal());
+  };
+  EXPECT_EQ(token({"--server-bundle-file=/b", "--join-token", "t1"}, {}), "t1");
+  EXPECT_EQ(token({"--server-bundle-file=/b"}, {{"WRIT_JOIN_TOKEN", "t2"}}), "t2");
   std::string error = ErrorWithBundle("--join-token=hunter 2");
   EXPECT_NE(error.find("was it copied whole?"), std::string::npos) << error;
   EXPECT_EQ(error.find("hunter"), std::string::npos);
@@ -100,9 +103,9 @@ TEST(AgentConfigTest, BadValuesAreRefused) {
        {"--server-address=host", "--server-address=host:0", "--server-address=:1", "--http=8083",
         "--data-dir=x", "--workload-socket=w.sock", "--sync-interval=5", "--sync-interval=0s",
         "--sync-interval=25h", "--svid-key-type=ed25519", "--key-manager=tpm",
-        "--node-attestor=x509pop", "--workload-attestors=docker", "--server-bundle-file=b.pem",
-        "--workload-attestors-unix-workload-size-limit=-2", "--cache-x509=-1",
-        "--rate-limit=-1",
+        "--node-attestor=tpm", "--node-attestor-x509pop-certificate-path=node.pem",
+        "--workload-attestors=docker", "--server-bundle-file=b.pem",
+        "--workload-attestors-unix-workload-size-limit=-2", "--cache-x509=-1", "--rate-limit=-1",
         "--workload-attestors-unix-discover-workload-path=yes"}) {
     EXPECT_NE(ErrorWithBundle(flag), "accepted") << flag;
   }

@@ -3,7 +3,6 @@
 
 #include <utility>
 
-#include "attestors/join_token/join_token.h"
 #include "core/base/bytes.h"
 #include "core/base/config_checks.h"
 
@@ -106,6 +105,37 @@ void DeclareCredentials(ConfigSchema& schema, ServerConfig* config) {
   DeclareSubject(schema, "svid.subject", &config->svid.subject, "X.509-SVIDs");
 }
 
+void DeclareX509Pop(ConfigSchema& schema, X509PopVerifierOptions* x509pop) {
+  const std::string section = "node_attestors.x509pop.";
+  schema.Enum<X509PopMode>(
+      section + "mode", &x509pop->mode,
+      {{"external_pki", X509PopMode::kExternalPki}, {"spiffe", X509PopMode::kSpiffe}},
+      "Who vouches for the nodes' certificates: the CAs in `ca_bundle_path`, or the trust domain "
+      "itself, whose SVIDs nodes then exchange.");
+  schema.String(section + "ca_bundle_path", &x509pop->ca_bundle_path,
+                "The trusted CA certificates, PEM; with mode `external_pki` this or "
+                "`ca_bundle_paths` is required.",
+                {.check = EmptyOr(CheckAbsolutePath)});
+  schema.List(section + "ca_bundle_paths", &x509pop->ca_bundle_paths,
+              "The same in several files.", {.check = CheckAbsolutePath});
+  schema.String(section + "svid_prefix", &x509pop->svid_prefix,
+                "With mode `spiffe`: only SVIDs below this path are exchanged; empty means any.",
+                {.check = CheckSvidPrefix});
+  schema.String(section + "agent_path_template", &x509pop->agent_path_template,
+                "How an agent's path is made of its certificate; when not set, "
+                "`{{ .PluginName }}/{{ .Fingerprint }}`, or with mode `spiffe` "
+                "`{{ .PluginName }}/{{ .SVIDPathTrimmed }}`.",
+                {.check = EmptyOr(CheckAgentPathTemplate)});
+  schema.Int(section + "max_intermediates", &x509pop->max_intermediates,
+             "Most intermediate certificates that a node may send.",
+             {.min = 1, .max = kX509PopIntermediatesMax});
+  schema.Int(section + "max_rsa_key_size", &x509pop->max_rsa_key_size,
+             "Largest RSA key, in bits, that a node's certificates may have.",
+             {.min = kX509PopRsaBitsMin, .max = kX509PopRsaBitsMax});
+  schema.Bool(section + "verify_client_ip", &x509pop->verify_client_ip,
+              "Attest a node only from an IP address that is a SAN of its certificate.");
+}
+
 void Declare(ConfigSchema& schema, ServerConfig* config) {
   schema.Parsed<TrustDomain>("trust_domain", &config->trust_domain, "trust domain name",
                              TrustDomain::Parse,
@@ -124,8 +154,9 @@ void Declare(ConfigSchema& schema, ServerConfig* config) {
       "key_manager", &config->key_manager,
       {{"disk", KeyManagerKind::kDisk}, {"memory", KeyManagerKind::kMemory}},
       "Where the signing keys live. In memory, a restart makes new authorities.");
-  schema.Kinds("node_attestors", &config->node_attestors, {std::string(kJoinTokenType)},
+  schema.Kinds("node_attestors", &config->node_attestors, NodeVerifiers::Types(),
                "The ways in which a node may prove itself. `join_token` has no settings.");
+  DeclareX509Pop(schema, &config->node_attestor_options.x509pop);
   schema.ParsedList<SpiffeId>("admin_ids", &config->admin_ids, "SPIFFE IDs", SpiffeId::Parse,
                               "Callers that may administer over TCP without an entry that says "
                               "`admin`.");

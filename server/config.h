@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "attestors/node/verifiers.h"
 #include "core/base/clock.h"
 #include "core/base/config.h"
 #include "core/base/environment.h"
@@ -57,6 +58,7 @@ struct ServerConfig {
   std::string sqlite_path;  // below data_dir when not set
   KeyManagerKind key_manager = KeyManagerKind::kDisk;
   std::vector<std::string> node_attestors{"join_token"};  // the methods in use, by type
+  NodeVerifierOptions node_attestor_options;
   std::vector<SpiffeId> admin_ids;
   RateLimitSettings rate_limit;
   Prune prune;

@@ -62,7 +62,7 @@ TEST(ServerConfigTest, BadValuesAreRefused) {
         "--listen-admin-socket=admin.sock", "--ca-ttl=0", "--ca-ttl=200000h",
         "--svid-jwt-ttl=999ms", "--ca-key-type=ed25519", "--ca-jwt-key-type=rsa-1024",
         "--ca-subject-country=usa", "--ca-subject-country=us", "--datastore=postgres",
-        "--key-manager=tpm", "--node-attestors=x509pop", "--log-level=trace",
+        "--key-manager=tpm", "--node-attestors=tpm", "--log-level=trace",
         "--svid-subject-organization=", "--audit-path=/var/lib/writ/server/writ.db",
         "--rate-limit-signing=-1"}) {
     EXPECT_NE(ErrorOf({flag}), "accepted") << flag;

@@ -14,12 +14,17 @@ namespace {
 
 constexpr mode_t kDataDirectoryMode = 0700;
 
-NodeVerifierNeeds NeedsOf(Store* store, Clock* clock) {
-  return {.find_join_token = [store](std::string_view token) -> Result<JoinTokenInfo> {
+NodeVerifierNeeds NeedsOf(const ServerConfig& config, const ServerState& state,
+                          const ServerKit& kit) {
+  return {.trust_domain = *config.trust_domain,
+          .find_join_token = [store = state.store.get()](
+                                 std::string_view token) -> Result<JoinTokenInfo> {
             JoinToken found = TRY(store->agents().GetToken(token));
             return JoinTokenInfo{FromUnixSeconds(found.expires_at)};
           },
-          .clock = clock};
+          .roots = [bundle = state.bundle.get()] { return bundle->Current()->X509Roots(); },
+          .clock = kit.clock,
+          .random = kit.random};
 }
 
 IssuerOptions IssuerOptionsOf(const ServerConfig& config, const ServerState& state,
@@ -77,7 +82,8 @@ Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& confi
   state->audit = TRY(OpenFileAuditLog(config.audit_path, kit.clock), "open the audit log");
   state->issuer = Issuer::Make(IssuerOptionsOf(config, *state, kit));
   state->verifiers =
-      TRY(NodeVerifiers::Make(config.node_attestors, NeedsOf(state->store.get(), kit.clock)),
+      TRY(NodeVerifiers::Make(config.node_attestors, config.node_attestor_options,
+                              NeedsOf(config, *state, kit)),
           "node_attestors");
   state->attestor = std::make_unique<Attestor>(td, &*state->verifiers, state->registry.get(),
                                                &state->store->agents(), kit.clock);
@@ -87,6 +93,9 @@ Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& confi
 }
 
 Status ValidateData(const ServerConfig& config, bool deep) {
+  TRY(NodeVerifiers::Make(config.node_attestors, config.node_attestor_options,
+                          {.trust_domain = *config.trust_domain}),
+      "node_attestors");
   struct stat found {};
   if (stat(config.data_dir.c_str(), &found) != 0) {
     if (errno == ENOENT) return OkStatus();

@@ -57,7 +57,8 @@ struct ServerState {
 Result<FileLock> TakeDataDirectory(const ServerConfig& config);
 Result<std::unique_ptr<KeyManager>> OpenKeys(const ServerConfig& config);
 
-// Checks what is in the data directory without changing anything; nothing there yet is no failure.
+// Checks the files that the configuration names and what is in the data directory without changing
+// anything; a data directory that is not there yet is no failure.
 // `deep`: the store's whole integrity.
 Status ValidateData(const ServerConfig& config, bool deep);
 

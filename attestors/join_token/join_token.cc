@@ -70,7 +70,7 @@ class VerifierFactory final : public NodeVerifierFactory {
  public:
   VerifierFactory(FindJoinToken find, Clock* clock) : find_(std::move(find)), clock_(clock) {}
 
-  std::unique_ptr<NodeVerifier> Begin() override {
+  std::unique_ptr<NodeVerifier> Begin(const std::string&) override {
     return std::make_unique<Verifier>(find_, clock_);
   }
 

@@ -17,7 +17,7 @@ class JoinTokenTest : public ::testing::Test {
           return JoinTokenInfo{expires_at_};
         },
         &clock_);
-    return factory->Begin()->Next(payload);
+    return factory->Begin("")->Next(payload);
   }
 
   FakeClock clock_;
@@ -58,7 +58,7 @@ TEST_F(JoinTokenTest, SecondMessageIsRefused) {
   auto factory = MakeJoinTokenVerifier(
       [this](std::string_view) -> Result<JoinTokenInfo> { return JoinTokenInfo{expires_at_}; },
       &clock_);
-  auto session = factory->Begin();
+  auto session = factory->Begin("");
   ASSERT_TRUE(session->Next("t-1").ok());
   EXPECT_EQ(session->Next("t-1").code(), Code::kInvalidArgument);
 }

@@ -55,7 +55,8 @@ class NodeVerifier {
 class NodeVerifierFactory {
  public:
   virtual ~NodeVerifierFactory() = default;
-  virtual std::unique_ptr<NodeVerifier> Begin() = 0;
+  // `address`: the IP address that the node calls from, as far as is known.
+  virtual std::unique_ptr<NodeVerifier> Begin(const std::string& address) = 0;
 };
 
 class NodeProverFactory {

@@ -8,15 +8,23 @@
 namespace writ {
 namespace {
 
+using Made = Result<std::unique_ptr<NodeVerifierFactory>>;
+
 struct Row {
   std::string_view type;
-  std::unique_ptr<NodeVerifierFactory> (*make)(const NodeVerifierNeeds& needs);
+  Made (*make)(const NodeVerifierOptions& options, const NodeVerifierNeeds& needs);
 };
 
 constexpr std::array kRows = {
     Row{kJoinTokenType,
-        [](const NodeVerifierNeeds& needs) {
+        [](const NodeVerifierOptions&, const NodeVerifierNeeds& needs) -> Made {
           return MakeJoinTokenVerifier(needs.find_join_token, needs.clock);
+        }},
+    Row{kX509PopType,
+        [](const NodeVerifierOptions& options, const NodeVerifierNeeds& needs) -> Made {
+          return MakeX509PopVerifier(
+              options.x509pop,
+              {needs.trust_domain, needs.roots, needs.clock, needs.random});
         }},
 };
 
@@ -30,6 +38,7 @@ const Row* FindRow(std::string_view type) {
 }  // namespace
 
 Result<NodeVerifiers> NodeVerifiers::Make(std::span<const std::string> types,
+                                          const NodeVerifierOptions& options,
                                           const NodeVerifierNeeds& needs) {
   NodeVerifiers verifiers;
   for (const std::string& type : types) {
@@ -40,9 +49,15 @@ Result<NodeVerifiers> NodeVerifiers::Make(std::span<const std::string> types,
       return InvalidArgument("there is no node attestor \"" + Printable(type) +
                              "\"; known ones: " + known);
     }
-    verifiers.by_type_[type] = row->make(needs);
+    verifiers.by_type_[type] = TRY(row->make(options, needs), type);
   }
   return verifiers;
+}
+
+std::vector<std::string> NodeVerifiers::Types() {
+  std::vector<std::string> types;
+  for (const Row& row : kRows) types.emplace_back(row.type);
+  return types;
 }
 
 NodeVerifierFactory* NodeVerifiers::Find(std::string_view type) const {

@@ -12,26 +12,40 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "attestors/join_token/join_token.h"
 #include "attestors/node/node_attestor.h"
+#include "attestors/x509pop/x509pop.h"
 #include "core/base/clock.h"
 #include "core/base/status.h"
 
 namespace writ {
 
-// What the methods need of the server.
+// What the methods need of the server. It is first used by a conversation.
 struct NodeVerifierNeeds {
+  TrustDomain trust_domain;
   FindJoinToken find_join_token;
-  Clock* clock;  // borrowed
+  std::function<std::vector<Certificate>()> roots;  // the trust domain's, of this moment
+  Clock* clock;                                     // borrowed, as is the next
+  Random* random;
+};
+
+// What the operator says of each method.
+struct NodeVerifierOptions {
+  X509PopVerifierOptions x509pop;
 };
 
 class NodeVerifiers {
  public:
   // `types`: the configured methods. InvalidArgument names one that does not exist, and those that
-  // do.
+  // do; or what is wrong with the options of one that is configured.
   static Result<NodeVerifiers> Make(std::span<const std::string> types,
+                                    const NodeVerifierOptions& options,
                                     const NodeVerifierNeeds& needs);
+
+  // Every method that there is.
+  static std::vector<std::string> Types();
 
   // Null when the method is not configured.
   NodeVerifierFactory* Find(std::string_view type) const;

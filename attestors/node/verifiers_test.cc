@@ -5,15 +5,12 @@
 
 #include <vector>
 
-#include "test/fake/fake_clock.h"
-
 namespace writ {
 namespace {
 
-Result<NodeVerifiers> Make(std::vector<std::string> types) {
-  static FakeClock clock;
-  return NodeVerifiers::Make(
-      types, {[](std::string_view) -> Result<JoinTokenInfo> { return NotFound("none"); }, &clock});
+Result<NodeVerifiers> Make(std::vector<std::string> types, X509PopVerifierOptions x509pop = {}) {
+  return NodeVerifiers::Make(types, {.x509pop = std::move(x509pop)},
+                             {.trust_domain = *TrustDomain::Parse("example.org")});
 }
 
 TEST(NodeVerifiersTest, FindsWhatIsConfiguredAndNothingElse) {
@@ -22,6 +19,14 @@ TEST(NodeVerifiersTest, FindsWhatIsConfiguredAndNothingElse) {
   EXPECT_NE(verifiers->Find("join_token"), nullptr);
   EXPECT_EQ(verifiers->Find("x509pop"), nullptr);
   EXPECT_EQ(Make({})->Find("join_token"), nullptr);
+}
+
+TEST(NodeVerifiersTest, OptionsOfAConfiguredMethodAreChecked) {
+  EXPECT_TRUE(Make({"x509pop"}, {.mode = X509PopMode::kSpiffe}).ok());
+  Status status = Make({"join_token", "x509pop"}).status();
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_TRUE(status.message().starts_with("x509pop: ")) << status.ToString();
+  EXPECT_EQ(NodeVerifiers::Types(), (std::vector<std::string>{"join_token", "x509pop"}));
 }
 
 TEST(NodeVerifiersTest, UnknownMethodNamesTheKnownOnes) {

@@ -78,6 +78,14 @@ Result<std::string> Decode(std::string_view text, const std::array<int8_t, 256>&
   return bytes;
 }
 
+// How many bytes the character that begins with `lead` has; 0 when none begins so.
+size_t Utf8Size(uint8_t lead) {
+  if (lead < 0x80) return 1;
+  if (lead >> 5 == 0b110) return 2;
+  if (lead >> 4 == 0b1110) return 3;
+  return lead >> 3 == 0b11110 ? 4 : 0;
+}
+
 }  // namespace
 
 std::string HexEncode(std::string_view bytes) {
@@ -138,6 +146,25 @@ std::string Printable(std::string_view text, size_t length_max) {
     }
   }
   return safe;
+}
+
+bool IsUtf8(std::string_view bytes) {
+  for (size_t i = 0; i < bytes.size();) {
+    uint8_t lead = static_cast<uint8_t>(bytes[i]);
+    size_t size = Utf8Size(lead);
+    if (size == 0 || i + size > bytes.size()) return false;
+    uint32_t point = size == 1 ? lead : lead & (0x7f >> size);
+    for (size_t j = 1; j < size; ++j) {
+      uint8_t next = static_cast<uint8_t>(bytes[i + j]);
+      if (next >> 6 != 2) return false;
+      point = point << 6 | (next & 0x3f);
+    }
+    constexpr std::array<uint32_t, 5> kLeast = {0, 0, 0x80, 0x800, 0x10000};
+    const bool surrogate = point >= 0xd800 && point <= 0xdfff;
+    if (point < kLeast[size] || point > 0x10ffff || surrogate) return false;
+    i += size;
+  }
+  return true;
 }
 
 }  // namespace writ

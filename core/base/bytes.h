@@ -28,4 +28,7 @@ Result<std::string> Base64UrlDecode(std::string_view text);
 // than `length_max` bytes are cut with a mark.
 std::string Printable(std::string_view text, size_t length_max = 256);
 
+// Well-formed UTF-8: shortest forms, no surrogates.
+bool IsUtf8(std::string_view bytes);
+
 }  // namespace writ

@@ -62,5 +62,15 @@ TEST(BytesTest, PrintableEscapesAndCuts) {
   EXPECT_EQ(Printable("abc", 3), "abc");
 }
 
+TEST(BytesTest, IsUtf8TakesShortestFormsOfScalarValuesOnly) {
+  for (const char* good : {"", "a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80"}) {
+    EXPECT_TRUE(IsUtf8(good)) << Printable(good);
+  }
+  for (const char* bad : {"\x80", "\xc3", "\xc0\xaf", "\xe2\x82", "\xed\xa0\x80",
+                          "\xf4\x90\x80\x80", "\xff", "\xc3("}) {
+    EXPECT_FALSE(IsUtf8(bad)) << Printable(bad);
+  }
+}
+
 }  // namespace
 }  // namespace writ

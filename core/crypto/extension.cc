@@ -51,9 +51,6 @@ Status CheckPassedOver(const DerElement& name) {
       return CheckName("email", name.content);
     case kDirectory:
       return ParseName(name.content).status();
-    case kIpAddress:
-      if (name.content.size() == 4 || name.content.size() == 16) return OkStatus();
-      return InvalidArgument("an IP address must have 4 or 16 bytes");
     case kRegisteredId:
       if (IsOidContent(name.content)) return OkStatus();
       return InvalidArgument("a broken registered ID");
@@ -106,6 +103,11 @@ Result<AlternativeNames> ParseAlternativeNames(std::string_view der) {
     } else if (name.tag == kDns) {
       TRY(CheckName("DNS", name.content));
       names.dns.emplace_back(name.content);
+    } else if (name.tag == kIpAddress) {
+      if (name.content.size() != 4 && name.content.size() != 16) {
+        return InvalidArgument("alternative name: an IP address must have 4 or 16 bytes");
+      }
+      names.ips.emplace_back(name.content);
     } else {
       TRY(CheckPassedOver(name), "alternative name");
     }

@@ -38,10 +38,12 @@ void WriteExtension(DerWriter& writer, std::string_view oid, Criticality critica
   });
 }
 
-// Alternative names of the two kinds that SPIFFE uses; the others are passed over.
+// Alternative names of the two kinds that SPIFFE uses, and addresses, which are read but never
+// written; the others are passed over.
 struct AlternativeNames {
   std::vector<std::string> uris;
   std::vector<std::string> dns;
+  std::vector<std::string> ips;  // 4 or 16 bytes each
 };
 Result<AlternativeNames> ParseAlternativeNames(std::string_view der);
 // DNS names first, as Go's writer has them. InvalidArgument for text that is not ASCII.

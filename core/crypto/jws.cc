@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/base/bytes.h"
-#include "core/crypto/der.h"
+#include "core/crypto/ecdsa.h"
 #include "core/crypto/spki.h"
 
 namespace writ {
@@ -79,25 +79,16 @@ Result<std::string> HeaderText(const Json& header, std::string_view name) {
 
 // RFC 7518 section 3.4: r and s, each as long as a coordinate, one after the other.
 std::string RawToDer(std::string_view raw) {
-  DerWriter writer;
-  writer.Nest(der::kSequence, [&] {
-    writer.Unsigned(raw.substr(0, raw.size() / 2));
-    writer.Unsigned(raw.substr(raw.size() / 2));
-  });
-  return writer.Take();
+  return EcdsaToDer(raw.substr(0, raw.size() / 2), raw.substr(raw.size() / 2));
 }
 
 Result<std::string> DerToRaw(std::string_view der, size_t coordinate_bytes) {
-  DerReader outer(der);
-  DerReader pair = TRY(outer.Enter(der::kSequence), "ECDSA signature");
-  TRY(outer.Finish(), "ECDSA signature");
+  EcdsaNumbers numbers = TRY(EcdsaFromDer(der));
   std::string raw;
-  for (int i = 0; i < 2; ++i) {
-    std::string_view number = TRY(pair.ReadUnsigned(), "ECDSA signature");
+  for (const std::string& number : {numbers.r, numbers.s}) {
     if (number.size() > coordinate_bytes) return Internal("ECDSA signature longer than its curve");
     raw.append(coordinate_bytes - number.size(), '\0').append(number);
   }
-  TRY(pair.Finish(), "ECDSA signature");
   return raw;
 }
 

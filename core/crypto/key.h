@@ -57,6 +57,8 @@ class PublicKey {
   // PermissionDenied when the signature does not match; InvalidArgument when the scheme does not
   // fit the key. ECDSA signatures in DER.
   Status Verify(SignatureScheme scheme, std::string_view message, std::string_view signature) const;
+  // RSA-PSS with SHA-256 and a salt of any length: Go's signers take the longest that fits.
+  Status VerifyPssOfAnySalt(std::string_view message, std::string_view signature) const;
 
   EVP_PKEY* evp() const;  // borrowed; for core/crypto and core/net
 
@@ -75,6 +77,9 @@ class PrivateKey {
  public:
   static Result<PrivateKey> Generate(KeyType type);
   static Result<PrivateKey> FromPkcs8(const Secret& der);
+  // The first private key of a PEM text: PKCS#8, PKCS#1 (RSA) or SEC 1 (EC), unencrypted. Other
+  // blocks are passed over.
+  static Result<PrivateKey> FromPem(const Secret& pem);
 
   const PublicKey& Public() const;
   Result<std::string> Sign(SignatureScheme scheme, std::string_view message) const;
@@ -83,6 +88,7 @@ class PrivateKey {
 
  private:
   struct Rep;
+  static Result<PrivateKey> FromEvp(EVP_PKEY* evp);  // takes ownership
   explicit PrivateKey(std::shared_ptr<const Rep> rep) : rep_(std::move(rep)) {}
   std::shared_ptr<const Rep> rep_;
 };

@@ -2,11 +2,13 @@
 #include "core/crypto/key.h"
 
 #include <gtest/gtest.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 
 #include "core/crypto/der.h"
 #include "core/crypto/digest.h"
 #include "core/crypto/openssl.h"
+#include "core/crypto/pem.h"
 #include "core/crypto/spki.h"
 
 namespace writ {
@@ -173,6 +175,55 @@ TEST(PrivateKeyTest, RefusesBrokenFilesAndHalvesThatDoNotMatch) {
   std::string other(PrivateKey::Generate(KeyType::kEcP256)->ExportPkcs8()->Reveal());
   std::string mixed = der.substr(0, der.size() - 65) + other.substr(other.size() - 65);
   EXPECT_EQ(PrivateKey::FromPkcs8(Secret(std::move(mixed))).code(), Code::kInvalidArgument);
+}
+
+std::string PemByOpenssl(EVP_PKEY* key, int (*write)(BIO*, const EVP_PKEY*)) {
+  std::unique_ptr<BIO, OpensslFree<BIO_free>> bio(BIO_new(BIO_s_mem()));
+  EXPECT_EQ(write(bio.get(), key), 1);
+  char* text = nullptr;
+  long size = BIO_get_mem_data(bio.get(), &text);
+  return std::string(text, static_cast<size_t>(size));
+}
+
+TEST(PrivateKeyTest, ReadsPemOfEveryKind) {
+  auto pkcs8 = [](BIO* bio, const EVP_PKEY* key) {
+    return PEM_write_bio_PKCS8PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
+  };
+  auto traditional = [](BIO* bio, const EVP_PKEY* key) {
+    return PEM_write_bio_PrivateKey_traditional(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
+  };
+  for (const EvpPkeyPtr& made : KeysByOpenssl()) {
+    for (bool old : {false, true}) {
+      if (old && EVP_PKEY_is_a(made.get(), "ED25519")) continue;  // has no older form
+      std::string pem = old ? PemByOpenssl(made.get(), traditional)
+                            : PemByOpenssl(made.get(), pkcs8);
+      Result<PrivateKey> key =
+          PrivateKey::FromPem(Secret(PemEncode("EC PARAMETERS", "x") + std::move(pem)));
+      ASSERT_TRUE(key.ok()) << key.status().ToString();
+      EXPECT_EQ(key->Public().spki(), SpkiByOpenssl(made.get()));
+    }
+  }
+}
+
+TEST(PrivateKeyTest, RefusesPemWithoutAKeyInIt) {
+  EXPECT_FALSE(PrivateKey::FromPem(Secret("no PEM")).ok());
+  EXPECT_FALSE(PrivateKey::FromPem(Secret(PemEncode("CERTIFICATE", "x"))).ok());
+  for (const char* label : {"PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"}) {
+    EXPECT_EQ(PrivateKey::FromPem(Secret(PemEncode(label, "x"))).code(), Code::kInvalidArgument);
+  }
+  EXPECT_FALSE(PrivateKey::FromPem(Secret(PemEncode("ENCRYPTED PRIVATE KEY", "x"))).ok());
+}
+
+TEST(PublicKeyTest, PssOfAnySaltIsTakenWhereItIsAskedFor) {
+  PrivateKey key = *PrivateKey::Generate(KeyType::kRsa2048);
+  std::string scheme_salt = *key.Sign(SignatureScheme::kRsaPssSha256, "message");
+  EXPECT_TRUE(key.Public().VerifyPssOfAnySalt("message", scheme_salt).ok());
+  EXPECT_EQ(key.Public().VerifyPssOfAnySalt("massage", scheme_salt).code(),
+            Code::kPermissionDenied);
+  std::string pkcs1 = *key.Sign(SignatureScheme::kRsaPkcs1Sha256, "message");
+  EXPECT_EQ(key.Public().VerifyPssOfAnySalt("message", pkcs1).code(), Code::kPermissionDenied);
+  PrivateKey ec = *PrivateKey::Generate(KeyType::kEcP256);
+  EXPECT_EQ(ec.Public().VerifyPssOfAnySalt("message", scheme_salt).code(), Code::kInvalidArgument);
 }
 
 }  // namespace

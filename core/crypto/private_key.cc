@@ -10,6 +10,7 @@
 #include "core/crypto/key.h"
 #include "core/crypto/oid.h"
 #include "core/crypto/openssl.h"
+#include "core/crypto/pem.h"
 #include "core/crypto/signature.h"
 #include "core/crypto/spki.h"
 
@@ -166,6 +167,12 @@ Result<Secret> ExportByOpenssl(EVP_PKEY* key) {
   return Secret(std::move(der));
 }
 
+// OpenSSL's type of the keys in a PEM block that names the algorithm; EVP_PKEY_NONE for any other.
+int TraditionalType(std::string_view label) {
+  if (label == "RSA PRIVATE KEY") return EVP_PKEY_RSA;
+  return label == "EC PRIVATE KEY" ? EVP_PKEY_EC : EVP_PKEY_NONE;
+}
+
 }  // namespace
 
 Result<KeyType> ParseKeyType(std::string_view name) {
@@ -199,6 +206,11 @@ Result<PrivateKey> PrivateKey::FromPkcs8(const Secret& der) {
     ERR_clear_error();
     return InvalidArgument("not a PKCS#8 private key in DER");
   }
+  return FromEvp(evp.release());
+}
+
+Result<PrivateKey> PrivateKey::FromEvp(EVP_PKEY* key) {
+  EvpPkeyPtr evp(key);
   PublicKey public_key = TRY(PublicHalf(evp.get()), "private key's public half");
   // A file may hold halves that do not belong together.
   EvpPkeyCtxPtr check(EVP_PKEY_CTX_new(evp.get(), nullptr));
@@ -207,6 +219,26 @@ Result<PrivateKey> PrivateKey::FromPkcs8(const Secret& der) {
     return InvalidArgument("the private key does not match its public key");
   }
   return PrivateKey(std::make_shared<const Rep>(Rep{std::move(evp), std::move(public_key)}));
+}
+
+Result<PrivateKey> PrivateKey::FromPem(const Secret& pem) {
+  for (PemBlock& block : TRY(PemDecode(pem.Reveal()))) {
+    const Secret der(std::move(block.bytes));
+    if (block.label == kPemPrivateKey) return FromPkcs8(der);
+    const int type = TraditionalType(block.label);
+    if (type == EVP_PKEY_NONE) continue;
+    const unsigned char* at = AsUnsigned(der.Reveal());
+    const unsigned char* end = at + der.size();
+    EvpPkeyPtr evp(d2i_PrivateKey(type, nullptr, &at, static_cast<long>(der.size())));
+    if (!evp || at != end) {
+      ERR_clear_error();
+      return InvalidArgument("the block \"" + block.label + "\" holds no private key in DER");
+    }
+    return FromEvp(evp.release());
+  }
+  return InvalidArgument(
+      "the PEM text holds no unencrypted private key (PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE "
+      "KEY)");
 }
 
 const PublicKey& PrivateKey::Public() const { return rep_->public_key; }

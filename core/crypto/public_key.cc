@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
+#include <openssl/rsa.h>
 
 #include "core/crypto/digest.h"
 #include "core/crypto/key.h"
@@ -56,7 +57,9 @@ EvpPkeyPtr MakeEvp(const SpkiParts& parts) {
                                                 AsUnsigned(parts.key_bits), parts.key_bits.size()));
 }
 
-int VerifyDigest(EVP_PKEY* key, const SchemeFacts& facts, std::string_view message,
+enum class PssSalt { kAsScheme, kAny };
+
+int VerifyDigest(EVP_PKEY* key, const SchemeFacts& facts, PssSalt salt, std::string_view message,
                  std::string_view signature) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int digest_size = 0;
@@ -64,7 +67,9 @@ int VerifyDigest(EVP_PKEY* key, const SchemeFacts& facts, std::string_view messa
                    nullptr) == 1);
   EvpPkeyCtxPtr context(EVP_PKEY_CTX_new(key, nullptr));
   if (!context || EVP_PKEY_verify_init(context.get()) != 1 ||
-      !ConfigureSignature(context.get(), facts)) {
+      !ConfigureSignature(context.get(), facts) ||
+      (salt == PssSalt::kAny &&
+       EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(), RSA_PSS_SALTLEN_AUTO) != 1)) {
     return -1;
   }
   return EVP_PKEY_verify(context.get(), AsUnsigned(signature), signature.size(), digest,
@@ -78,6 +83,12 @@ int VerifyMessage(EVP_PKEY* key, std::string_view message, std::string_view sign
   }
   return EVP_DigestVerify(context.get(), AsUnsigned(signature), signature.size(),
                           AsUnsigned(message), message.size());
+}
+
+Status VerdictOf(const PublicKey& key, int verdict) {
+  if (verdict == 1) return OkStatus();
+  ERR_clear_error();
+  return PermissionDenied("the signature does not verify with this " + key.Describe() + " key");
 }
 
 }  // namespace
@@ -118,12 +129,16 @@ Status PublicKey::Verify(SignatureScheme scheme, std::string_view message,
                          std::string_view signature) const {
   TRY(CheckSchemeFits(scheme, *this));
   const SchemeFacts& facts = FactsOf(scheme);
-  int verdict = facts.kind == SignatureKind::kEd25519
-                    ? VerifyMessage(evp(), message, signature)
-                    : VerifyDigest(evp(), facts, message, signature);
-  if (verdict == 1) return OkStatus();
-  ERR_clear_error();
-  return PermissionDenied("the signature does not verify with this " + Describe() + " key");
+  return VerdictOf(*this,
+                   facts.kind == SignatureKind::kEd25519
+                       ? VerifyMessage(evp(), message, signature)
+                       : VerifyDigest(evp(), facts, PssSalt::kAsScheme, message, signature));
+}
+
+Status PublicKey::VerifyPssOfAnySalt(std::string_view message, std::string_view signature) const {
+  constexpr SignatureScheme kScheme = SignatureScheme::kRsaPssSha256;
+  TRY(CheckSchemeFits(kScheme, *this));
+  return VerdictOf(*this, VerifyDigest(evp(), FactsOf(kScheme), PssSalt::kAny, message, signature));
 }
 
 SignatureScheme DefaultScheme(const PublicKey& key) {

@@ -103,6 +103,7 @@ class Certificate {
   const PublicKey& public_key() const;
   const std::vector<std::string>& uri_sans() const;
   const std::vector<std::string>& dns_sans() const;
+  const std::vector<std::string>& ip_sans() const;  // 4 or 16 bytes each
   const std::string& subject_der() const;
   const std::string& issuer_der() const;
   std::string SubjectText() const;  // "CN=a,O=b", RFC 4514

@@ -259,6 +259,7 @@ Time Certificate::not_after() const { return rep_->not_after; }
 const PublicKey& Certificate::public_key() const { return rep_->public_key; }
 const std::vector<std::string>& Certificate::uri_sans() const { return rep_->names.uris; }
 const std::vector<std::string>& Certificate::dns_sans() const { return rep_->names.dns; }
+const std::vector<std::string>& Certificate::ip_sans() const { return rep_->names.ips; }
 const std::string& Certificate::subject_der() const { return rep_->subject_der; }
 const std::string& Certificate::issuer_der() const { return rep_->issuer_der; }
 const std::string& Certificate::subject_key_id() const { return rep_->subject_key_id; }

@@ -67,7 +67,9 @@ class ApiFixture : public ::testing::Test {
     };
     std::vector<std::string> methods = {"join_token"};
     verifiers_ = std::make_unique<NodeVerifiers>(
-        Take(NodeVerifiers::Make(methods, {.find_join_token = find, .clock = &clock_})));
+        Take(NodeVerifiers::Make(
+            methods, {},
+            {.trust_domain = td_, .find_join_token = find, .clock = &clock_, .random = &random_})));
     attestor_ = std::make_unique<Attestor>(td_, verifiers_.get(), registry_.get(), &store_.agents(),
                                            &clock_);
     entries_ =

@@ -35,7 +35,8 @@ class AttestStream final : public AgentApi::Attest {
     if (attestation_ == nullptr) {
       TRY(CheckParams(request), "malformed param");
       const types::AttestationData& data = request.params().data();
-      attestation_ = TRY(attestor_->Begin(data.type(), request.params().params().csr()));
+      attestation_ = TRY(attestor_->Begin(data.type(), request.params().params().csr(),
+                                              call.caller.address));
       return Step(call, data.payload());
     }
     if (request.step_case() != agent_pb::AttestAgentRequest::kChallengeResponse) {

@@ -53,7 +53,8 @@ Result<AttestedNode> Attestation::Conclude(NodeVerdict verdict) {
 }
 
 Result<std::unique_ptr<Attestation>> Attestor::Begin(std::string_view type,
-                                                     std::string_view csr) const {
+                                                     std::string_view csr,
+                                                     const std::string& address) const {
   NodeVerifierFactory* factory = verifiers_->Find(type);
   if (factory == nullptr) {
     return FailedPrecondition("error getting node attestor: could not find node attestor type \"" +
@@ -61,7 +62,7 @@ Result<std::unique_ptr<Attestation>> Attestor::Begin(std::string_view type,
   }
   Csr request = TRY(ParseCsr(csr), "failed to parse CSR");
   return std::make_unique<Attestation>(td_, registry_, std::string(type), std::move(request.key),
-                                       factory->Begin());
+                                       factory->Begin(address));
 }
 
 Status Attestor::CommitNode(const AttestedNode& node, const Serial& serial, Time not_after) const {

@@ -75,8 +75,10 @@ class Attestor {
         clock_(clock) {}
 
   // InvalidArgument for a bad CSR, FailedPrecondition for a method that is not configured. The
-  // payload is then the first message to pass to Next().
-  Result<std::unique_ptr<Attestation>> Begin(std::string_view type, std::string_view csr) const;
+  // payload is then the first message to pass to Next(). `address`: the node's IP address, as far
+  // as is known.
+  Result<std::unique_ptr<Attestation>> Begin(std::string_view type, std::string_view csr,
+                                             const std::string& address) const;
 
   // Consumes the join token, if there was one, and stores the agent with its new serial number.
   Status CommitNode(const AttestedNode& node, const Serial& serial, Time not_after) const;

@@ -141,18 +141,21 @@ TEST_F(AttestationTest, BeginLooksAtTheCsrBeforeAnythingElseIsSpent) {
   std::vector<std::string> methods = {"join_token"};
   int lookups = 0;
   Result<NodeVerifiers> verifiers =
-      NodeVerifiers::Make(methods, {[&](std::string_view) -> Result<JoinTokenInfo> {
-                                      ++lookups;
-                                      return NotFound("none");
-                                    },
-                                    &clock_});
+      NodeVerifiers::Make(methods, {},
+                          {.trust_domain = td_,
+                           .find_join_token = [&](std::string_view) -> Result<JoinTokenInfo> {
+                             ++lookups;
+                             return NotFound("none");
+                           },
+                           .clock = &clock_,
+                           .random = &random_});
   ASSERT_TRUE(verifiers.ok());
   Attestor attestor = MakeAttestor(&*verifiers);
-  EXPECT_EQ(attestor.Begin("join_token", "no CSR").status().code(), Code::kInvalidArgument);
-  EXPECT_EQ(attestor.Begin("x509pop", "no CSR").status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(attestor.Begin("join_token", "no CSR", "").status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(attestor.Begin("no_such", "no CSR", "").status().code(), Code::kFailedPrecondition);
   EXPECT_EQ(lookups, 0);
   std::shared_ptr<Signer> signer = MakeSoftwareSigner(key_);
-  auto begun = attestor.Begin("join_token", *MakeCsr({}, *signer));
+  auto begun = attestor.Begin("join_token", *MakeCsr({}, *signer), "");
   ASSERT_TRUE(begun.ok()) << begun.status().ToString();
   EXPECT_EQ((*begun)->Next("t").code(), Code::kInvalidArgument);
   EXPECT_EQ(lookups, 1);

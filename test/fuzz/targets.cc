@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/fuzz/targets.h"
 
+#include "attestors/x509pop/messages.h"
+#include "attestors/x509pop/path_template.h"
 #include "core/base/bytes.h"
 #include "core/base/config_yaml.h"
 #include "core/base/json.h"
@@ -98,11 +100,44 @@ void FuzzBundle(std::string_view input) {
   (void)FromWorkloadJwks(input);
 }
 
+void FuzzPopMessages(std::string_view input) {
+  constexpr size_t kCertificatesMax = 5;
+  Result<std::vector<std::string>> certificates = ReadPopPayload(input, kCertificatesMax);
+  if (certificates.ok()) {
+    CHECK(!certificates->empty() && certificates->size() <= kCertificatesMax);
+    CHECK(*ReadPopPayload(WritePopPayload(*certificates), kCertificatesMax) == *certificates);
+  }
+  for (PopProof proof : {PopProof::kRsa, PopProof::kEcdsa}) {
+    Result<std::string> nonce = ReadPopChallenge(proof, input);
+    if (nonce.ok()) CHECK(*ReadPopChallenge(proof, WritePopChallenge(proof, *nonce)) == *nonce);
+    Result<PopResponse> response = ReadPopResponse(proof, input);
+    if (!response.ok()) continue;
+    Result<PopResponse> again = ReadPopResponse(proof, *WritePopResponse(proof, *response));
+    CHECK(again.ok() && again->signature == response->signature);
+  }
+}
+
+void FuzzPathTemplate(std::string_view input) {
+  Result<PathTemplate> parsed = PathTemplate::Parse(input);
+  if (!parsed.ok()) return;
+  (void)parsed->Expand({.plugin_name = "x509pop", .common_name = std::string(input)});
+}
+
 constexpr FuzzTarget kTargets[] = {
-    {"base64", FuzzBase64},     {"bundle", FuzzBundle},       {"certificate", FuzzCertificate},
-    {"csr", FuzzCsr},           {"json", FuzzJson},           {"jwk", FuzzJwk},
-    {"jws", FuzzJws},           {"pem", FuzzPem},             {"public_key", FuzzPublicKey},
-    {"selector", FuzzSelector}, {"spiffe_id", FuzzSpiffeId},  {"yaml", FuzzYaml},
+    {"base64", FuzzBase64},
+    {"bundle", FuzzBundle},
+    {"certificate", FuzzCertificate},
+    {"csr", FuzzCsr},
+    {"json", FuzzJson},
+    {"jwk", FuzzJwk},
+    {"jws", FuzzJws},
+    {"pem", FuzzPem},
+    {"public_key", FuzzPublicKey},
+    {"selector", FuzzSelector},
+    {"spiffe_id", FuzzSpiffeId},
+    {"x509pop_message", FuzzPopMessages},
+    {"x509pop_path", FuzzPathTemplate},
+    {"yaml", FuzzYaml},
 };
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace writ {
 std::string UncommentedExample(const std::string& relative);
 
 // Each setting in `reference` (ConfigSchema::Reference) stands in `example`, with its default where
-// it has one.
+// it has one; those of a kind that is not used in a comment below the kind's name.
 void ExpectExampleIsComplete(const std::string& example, const std::string& reference);
 
 }  // namespace writ
