@@ -1,86 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The store on a disk that fails: SQLite's file system layer, wrapped so that its writes and syncs
-// fail when a test says so.
+// The store on a disk that fails.
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
-#include <atomic>
-#include <map>
-
 #include "core/base/thread.h"
+#include "server/store/faulty_disk_fixture.h"
 #include "server/store/store.h"
 #include "test/support/paths.h"
 
 namespace writ {
 namespace {
 
-// After `operations` more writes and syncs every one answers `code`, while `code` is not 0.
-struct Disk {
-  std::atomic<int> code = 0;
-  std::atomic<int> operations = 0;
-
-  int Fault() { return code != 0 && operations-- <= 0 ? code.load() : SQLITE_OK; }
-  void FailAfter(int count, int with) {
-    operations = count;
-    code = with;
-  }
-  void Heal() { code = 0; }
-};
-Disk disk;
-
-// A file's methods with two replaced. `methods` comes first: a file that has ours leads to `real`.
-struct Methods {
-  sqlite3_io_methods methods;
-  const sqlite3_io_methods* real;
-};
-Mutex patched_mu;
-std::map<const sqlite3_io_methods*, Methods> patched GUARDED_BY(patched_mu);  // by `real`
-sqlite3_vfs faulty;
-sqlite3_vfs* real_vfs = nullptr;
-
-const sqlite3_io_methods* RealMethods(sqlite3_file* file) {
-  return reinterpret_cast<const Methods*>(file->pMethods)->real;
-}
-
-int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 at) {
-  if (int code = disk.Fault()) return code;
-  return RealMethods(file)->xWrite(file, data, size, at);
-}
-
-int Sync(sqlite3_file* file, int flags) {
-  if (int code = disk.Fault()) return code == SQLITE_FULL ? SQLITE_IOERR_FSYNC : code;
-  return RealMethods(file)->xSync(file, flags);
-}
-
-int Open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* flags_out) {
-  int code = real_vfs->xOpen(real_vfs, name, file, flags, flags_out);
-  if (code != SQLITE_OK || !file->pMethods) return code;
-  MutexLock lock(patched_mu);
-  auto [it, added] = patched.try_emplace(file->pMethods, Methods{*file->pMethods, file->pMethods});
-  if (added) {
-    it->second.methods.xWrite = Write;
-    it->second.methods.xSync = Sync;
-  }
-  file->pMethods = &it->second.methods;
-  return SQLITE_OK;
-}
-
 class SqliteFaultTest : public testing::Test {
  protected:
-  void SetUp() override {
-    real_vfs = sqlite3_vfs_find(nullptr);
-    faulty = *real_vfs;
-    faulty.zName = "faulty";
-    faulty.xOpen = Open;
-    ASSERT_EQ(sqlite3_vfs_register(&faulty, 1), SQLITE_OK);
-    store_ = OpenSqliteStore({.path = directory_ / "store.sqlite"}).value();
-  }
-  void TearDown() override {
-    disk.Heal();
-    store_.reset();
-    sqlite3_vfs_unregister(&faulty);
-  }
+  ~SqliteFaultTest() override { disk_.Heal(); }
 
   Status Create(const std::string& id) {
     Entry entry{.id = id,
@@ -92,17 +26,19 @@ class SqliteFaultTest : public testing::Test {
   }
 
   TempDir directory_;
-  std::unique_ptr<Store> store_;
+  FaultyDisk disk_;
+  std::unique_ptr<Store> store_ =
+      OpenSqliteStore({.path = directory_ / "store.sqlite"}).value();
 };
 
 TEST_F(SqliteFaultTest, FullDiskIsUnavailableAndPasses) {
   ASSERT_TRUE(Create("before").ok());
-  disk.FailAfter(0, SQLITE_FULL);
+  disk_.FailAfter(0, SQLITE_FULL);
   Status refused = Create("during");
   EXPECT_EQ(refused.code(), Code::kUnavailable);
   EXPECT_NE(refused.message().find("free space"), std::string::npos) << refused.message();
   EXPECT_TRUE(store_->entries().Get("before").ok());  // reads go on
-  disk.Heal();
+  disk_.Heal();
   EXPECT_TRUE(Create("after").ok());
   EXPECT_EQ(store_->entries().Get("during").code(), Code::kNotFound);
   EXPECT_EQ(store_->changes().Since(0, 10)->size(), 2u);
@@ -115,12 +51,12 @@ TEST_F(SqliteFaultTest, EachKindOfFaultSaysWhatToDo) {
       {SQLITE_CORRUPT, "put a backup in its place"},
   };
   for (const auto& [code, advice] : faults) {
-    disk.FailAfter(0, code);
+    disk_.FailAfter(0, code);
     Status refused = Create("during");
     EXPECT_EQ(refused.code(), code == SQLITE_CORRUPT ? Code::kDataLoss : Code::kUnavailable);
     EXPECT_NE(refused.message().find(advice), std::string::npos) << refused.message();
     EXPECT_NE(refused.message().find("store.sqlite"), std::string::npos);
-    disk.Heal();
+    disk_.Heal();
   }
   EXPECT_TRUE(Create("after").ok());
 }
@@ -128,9 +64,9 @@ TEST_F(SqliteFaultTest, EachKindOfFaultSaysWhatToDo) {
 TEST_F(SqliteFaultTest, WriteThatFailsAtAnyPointChangedNothing) {
   for (int at = 0; at < 12; ++at) {
     const std::string id = "at-" + std::to_string(at);
-    disk.FailAfter(at, at % 2 == 0 ? SQLITE_FULL : SQLITE_IOERR_FSYNC);
+    disk_.FailAfter(at, at % 2 == 0 ? SQLITE_FULL : SQLITE_IOERR_FSYNC);
     Status answer = Create(id);
-    disk.Heal();
+    disk_.Heal();
     EXPECT_EQ(store_->entries().Get(id).ok(), answer.ok()) << answer.ToString();
     ASSERT_TRUE(Create("healed-" + std::to_string(at)).ok());
   }
@@ -139,7 +75,7 @@ TEST_F(SqliteFaultTest, WriteThatFailsAtAnyPointChangedNothing) {
 
 TEST_F(SqliteFaultTest, WritersThatShareACommitFailTogether) {
   constexpr int kThreads = 6;
-  disk.FailAfter(30, SQLITE_FULL);
+  disk_.FailAfter(30, SQLITE_FULL);
   std::vector<std::vector<Status>> answers(kThreads);
   {
     std::vector<Thread> threads;
@@ -152,7 +88,7 @@ TEST_F(SqliteFaultTest, WritersThatShareACommitFailTogether) {
       });
     }
   }
-  disk.Heal();
+  disk_.Heal();
   int failed = 0;
   for (int t = 0; t < kThreads; ++t) {
     for (int i = 0; i < 20; ++i) {

@@ -13,10 +13,13 @@ std::string SourcePath(std::string_view relative) {
   return std::string(WRIT_SOURCE_DIR) + "/" + std::string(relative);
 }
 
-TempDir::TempDir() {
-  std::string pattern = std::filesystem::temp_directory_path() / "writ-test-XXXXXX";
-  CHECK(mkdtemp(pattern.data()) != nullptr);
-  path_ = pattern;
+TempDir::TempDir() : TempDir(std::filesystem::temp_directory_path()) {}
+
+TempDir::TempDir(const std::string& base) {
+  path_ = base + "/writ-test-XXXXXX";
+  if (mkdtemp(path_.data()) != nullptr) return;
+  path_ = std::filesystem::temp_directory_path() / "writ-test-XXXXXX";
+  CHECK(mkdtemp(path_.data()) != nullptr);
 }
 
 TempDir::~TempDir() {

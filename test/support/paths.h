@@ -15,6 +15,8 @@ std::string SourcePath(std::string_view relative);
 class TempDir {
  public:
   TempDir();
+  // Below `base`, where that is a directory that may be written to.
+  explicit TempDir(const std::string& base);
   ~TempDir();
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;

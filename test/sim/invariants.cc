@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What must hold at every moment of a simulation.
+#include <algorithm>
+
+#include "core/base/file.h"
+#include "core/spiffe/svid.h"
+#include "test/sim/simulation.h"
+
+namespace writ {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr int kUidsPerAgent = 4;
+constexpr int kVerificationsPerLook = 4;
+// A turn of an agent's loop in which every call is slow: what ends meanwhile is taken out after it.
+constexpr Duration kTurnMax = seconds(90);
+// Whoever had a bundle in this time has every authority that signs by now.
+constexpr Duration kBundleFresh = minutes(45);
+constexpr size_t kAuthoritiesMax = 6;
+constexpr size_t kKeysMax = 8;
+// Each new token is a new agent; the rows of those that are over go a day later.
+constexpr size_t kAgentRowsPerAgentMax = 30;
+constexpr size_t kAuditBytesMax = size_t{256} << 20;
+
+}  // namespace
+
+void Simulation::Expect(bool holds, const std::string& sentence) {
+  if (holds || !failure_.empty()) return;
+  failure_ =
+      "seed " + std::to_string(options_.seed) + ", " + FormatTime(world_.Now()) + ": " + sentence;
+  world_.Stop();
+}
+
+Duration Simulation::Look() {
+  ++counts_.looks;
+  Expect(!server_.serial_came_twice, "a serial number came twice");
+  if (server_.running()) LookAtServer();
+  for (auto& agent : agents_) {
+    if (agent->started() && !agent->ended()) LookAtAgent(*agent);
+  }
+  VerifyAtPeers();
+  return minutes(15) + world_.UpTo(minutes(10));
+}
+
+void Simulation::LookAtServer() {
+  ServerState& state = *server_.running()->state;
+  const std::shared_ptr<const Bundle> bundle = state.bundle->Current();
+  Expect(bundle->x509.size() <= kAuthoritiesMax && bundle->jwt.size() <= kAuthoritiesMax,
+         "the bundle holds " + std::to_string(bundle->x509.size()) + " X.509 and " +
+             std::to_string(bundle->jwt.size()) + " JWT authorities");
+  Expect(state.registry->CountAgents({}) <= kAgentRowsPerAgentMax * agents_.size(),
+         "rows of agents that are over stay behind");
+  Expect(ListDirectory(server_.keys_path())->size() <= kKeysMax, "keys are left behind");
+  authorities_.insert(state.authorities->CurrentX509()->authority_id);
+}
+
+void Simulation::LookAtAgent(SimAgent& agent) {
+  Expect(agent.keys_held() <= 2, "an agent keeps keys that are over");
+  for (int uid = 0; uid < kUidsPerAgent; ++uid) LookAtEntries(agent, uid);
+  if (agent.in_step && world_.Chance(0.3)) VerifyJwt(agent);
+}
+
+void Simulation::LookAtEntries(SimAgent& agent, int uid) {
+  const std::shared_ptr<const WorkloadUpdate> update = agent.cache()->Lookup(SelectorsOf(uid));
+  std::set<std::string> held;
+  for (const Identity& identity : update->identities) {
+    LookAtHeld(agent, identity);
+    if (identity.x509) held.insert(identity.entry->id);
+  }
+  if (!agent.in_step || agent.contact.in_call || agent.contact.call_failed) return;
+  // In step with the server, so nothing is missing.
+  for (const auto& [id, versions] : history_) {
+    if (versions.empty()) continue;
+    const Version& last = versions.back();
+    const Entry& entry = last.entry;
+    const bool due =
+        last.until == MonoTime::max() && last.since < *agent.synced_as_of &&
+        entry.parent_id == agent.alias() && entry.selectors == SelectorsOf(uid) &&
+        (entry.expires_at == 0 || FromUnixSeconds(entry.expires_at) > world_.Now() + minutes(2));
+    Expect(!due || held.contains(id), "an agent that is in step lacks the SVID of " + id);
+  }
+}
+
+void Simulation::LookAtHeld(SimAgent& agent, const Identity& identity) {
+  const Entry& entry = *identity.entry;
+  if (identity.x509) {
+    const Duration grace = agent.contact.in_call ? kTurnMax : Duration::zero();
+    Expect(identity.x509->not_after + grace > agent.clock.Now(),
+           "an expired SVID of " + entry.id + " is held");
+  }
+  const auto known = history_.find(entry.id);
+  if (known == history_.end()) return Expect(false, "nobody made the entry " + entry.id);
+  const auto version =
+      std::find_if(known->second.begin(), known->second.end(), [&](const Version& v) {
+        return v.entry.revision == entry.revision && v.entry.created_at == entry.created_at;
+      });
+  if (version == known->second.end()) {
+    return Expect(false,
+                  "nobody made revision " + std::to_string(entry.revision) + " of " + entry.id);
+  }
+  Expect(version->entry.parent_id == agent.alias(), entry.id + " is another agent's");
+  Expect(!agent.synced_as_of || version->until >= *agent.synced_as_of,
+         "an agent holds " + entry.id + " as it was before its last sync");
+}
+
+void Simulation::VerifyAtPeers() {
+  for (int i = 0; i < kVerificationsPerLook; ++i) {
+    SimAgent& holder = AnyAgent();
+    SimAgent& verifier = AnyAgent();
+    if (!holder.started() || !verifier.started() || !verifier.contact.bundle_fetched) continue;
+    if (*verifier.contact.bundle_fetched + kBundleFresh < world_.Monotonic()) continue;
+    const std::shared_ptr<const Bundle> bundle = verifier.cache()->CurrentBundle();
+    const auto update =
+        holder.cache()->Lookup(SelectorsOf(static_cast<int>(world_.random() % kUidsPerAgent)));
+    if (!bundle || update->identities.empty() || !update->identities[0].x509) continue;
+    const HeldX509& held = *update->identities[0].x509;
+    const Time now = std::clamp(verifier.clock.Now(), held.not_before, held.not_after - seconds(1));
+    Result<std::vector<Certificate>> chain = Certificate::ChainFromDer(held.chain_der);
+    Result<VerifiedX509Svid> verified =
+        chain.ok() ? VerifyX509Svid(*chain, std::span(bundle.get(), 1), now)
+                   : Result<VerifiedX509Svid>(chain.status());
+    Expect(verified.ok(), "a peer does not verify an SVID: " + verified.status().ToString());
+    ++counts_.verified;
+  }
+}
+
+void Simulation::VerifyJwt(SimAgent& agent) {
+  const auto update =
+      agent.cache()->Lookup(SelectorsOf(static_cast<int>(world_.random() % kUidsPerAgent)));
+  if (update->identities.empty()) return;
+  const Entry& entry = *update->identities[0].entry;
+  Result<HeldJwt> jwt =
+      agent.loop()->jwts().Fetch(entry, {"peer"}, world_.Monotonic() + seconds(30));
+  if (!jwt.ok()) {  // which is only a call that failed: the agent stays in step
+    agent.contact.call_failed = false;
+    return;
+  }
+  for (auto& verifier : agents_) {
+    if (!verifier->started() || !verifier->contact.bundle_fetched) continue;
+    if (*verifier->contact.bundle_fetched + kBundleFresh < world_.Monotonic()) continue;
+    const std::shared_ptr<const Bundle> bundle = verifier->cache()->CurrentBundle();
+    if (!bundle) continue;
+    Result<JwtSvid> valid =
+        ValidateJwtSvid(jwt->token, "peer", std::span(bundle.get(), 1), verifier->clock.Now());
+    Expect(valid.ok(), "a peer does not verify a JWT-SVID: " + valid.status().ToString());
+    ++counts_.jwts;
+  }
+}
+
+// Nothing that anybody holds was issued without a record.
+void Simulation::LookAtAudit() {
+  Result<std::string> audit = ReadFile(server_.audit_path(), kAuditBytesMax);
+  if (!audit.ok()) return Expect(false, "the audit log: " + audit.status().ToString());
+  constexpr std::string_view kMark = "\"serial\":\"";
+  std::set<std::string> recorded;
+  for (size_t at = audit->find(kMark); at != audit->npos; at = audit->find(kMark, at)) {
+    at += kMark.size();
+    recorded.insert(audit->substr(at, audit->find('"', at) - at));
+  }
+  for (const std::string& serial : server_.serials) {
+    Expect(recorded.contains(serial), "no record of the SVID with serial number " + serial);
+  }
+}
+
+}  // namespace writ

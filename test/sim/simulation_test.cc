@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole lives of a trust domain. WRIT_SIM_SEED repeats one; WRIT_LONG makes it a month with more
+// agents.
+#include "test/sim/simulation.h"
+
+#include <gtest/gtest.h>
+
+#include <charconv>
+
+#include "core/base/environment.h"
+#include "core/base/random.h"
+
+namespace writ {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+
+constexpr int kSeeds = 3;
+
+uint64_t SeedFrom(const Environment& environment) {
+  uint64_t seed = 0;
+  if (auto given = environment.find("WRIT_SIM_SEED"); given != environment.end()) {
+    std::from_chars(given->second.data(), given->second.data() + given->second.size(), seed);
+  }
+  return seed;
+}
+
+uint64_t NewSeed() {
+  SystemRandom random;
+  return 1 + static_cast<uint64_t>(random.Uniform() * 1e9);
+}
+
+void Live(SimulationOptions options) {
+  Simulation simulation(options);
+  const std::string failure = simulation.Run();
+  const Simulation::Counts& counts = simulation.counts();
+  const std::string told = std::to_string(counts.looks) + " looks, " +
+                           std::to_string(counts.x509_issued) + " X.509-SVIDs of " +
+                           std::to_string(counts.authorities_seen) + " authorities, " +
+                           std::to_string(counts.verified) + " and " + std::to_string(counts.jwts) +
+                           " JWT-SVIDs verified by peers, " + std::to_string(counts.entry_changes) +
+                           " entry changes, starts: " + std::to_string(counts.server_starts) +
+                           " of the server, " + std::to_string(counts.agent_starts) + " of agents";
+  printf("seed %llu: %s\n", static_cast<unsigned long long>(options.seed), told.c_str());
+  ASSERT_TRUE(failure.empty()) << failure << "repeat with WRIT_SIM_SEED=" << options.seed;
+  const int days = static_cast<int>(options.life / hours(24));
+  EXPECT_GE(counts.authorities_seen, static_cast<size_t>(days)) << told;
+  EXPECT_GT(counts.verified, days * 20) << told;
+  EXPECT_GT(counts.jwts, days * 20) << told;
+  EXPECT_GT(counts.server_starts, days) << told;
+  EXPECT_GT(counts.agent_starts, options.agents + days / 2) << told;
+  EXPECT_GT(counts.x509_issued, static_cast<size_t>(days * options.agents * 48)) << told;
+}
+
+SimulationOptions Week(uint64_t seed) {
+  return {.seed = seed,
+          .life = hours(24 * 7),
+          .agents = 3,
+          .entries_per_agent = 2,
+          .sync_interval = minutes(5)};
+}
+
+TEST(SimulationTest, AWeekOfTroubleBreaksNothing) {
+  if (uint64_t seed = SeedFrom(ProcessEnvironment()); seed != 0) return Live(Week(seed));
+  for (int i = 0; i < kSeeds && !HasFatalFailure(); ++i) Live(Week(NewSeed()));
+}
+
+TEST(SimulationTest, AMonthOfTroubleBreaksNothing) {
+  const Environment environment = ProcessEnvironment();
+  if (!environment.contains("WRIT_LONG")) GTEST_SKIP() << "a month is for ./dev test --long";
+  const uint64_t seed = SeedFrom(environment);
+  Live({.seed = seed != 0 ? seed : NewSeed(),
+        .life = hours(24 * 30),
+        .agents = 6,
+        .entries_per_agent = 4,
+        .sync_interval = minutes(2)});
+}
+
+}  // namespace
+}  // namespace writ
