@@ -160,6 +160,11 @@ void Declare(ConfigSchema& schema, ServerConfig* config) {
   schema.ParsedList<SpiffeId>("admin_ids", &config->admin_ids, "SPIFFE IDs", SpiffeId::Parse,
                               "Callers that may administer over TCP without an entry that says "
                               "`admin`.");
+  schema.ParsedList<IpRange>("proxy_protocol_trusted_cidrs", &config->proxies, "address ranges",
+                             IpRange::Parse,
+                             "Load balancers, such as 10.0.0.0/8, that may say in a PROXY header "
+                             "(version 1 or 2) whose TCP connection it is. A header from another "
+                             "address ends its connection.");
   schema.Int("rate_limit.attestation", &config->rate_limit.attestation,
              "Attestations per second from one address; what is above waits for its turn. 0 turns "
              "the limit off.",

@@ -19,6 +19,7 @@
 #include "core/crypto/key.h"
 #include "core/crypto/x509.h"
 #include "core/keys/key_manager.h"
+#include "core/net/ip.h"
 #include "core/spiffe/id.h"
 #include "server/api/rate_limits.h"
 
@@ -60,6 +61,7 @@ struct ServerConfig {
   std::vector<std::string> node_attestors{"join_token"};  // the methods in use, by type
   NodeVerifierOptions node_attestor_options;
   std::vector<SpiffeId> admin_ids;
+  std::vector<IpRange> proxies;  // whose PROXY headers are believed
   RateLimitSettings rate_limit;
   Prune prune;
   std::string audit_path;  // below data_dir when not set

@@ -104,6 +104,17 @@ TEST(ServerConfigTest, RateLimitsAreReadAndASmallOneIsWarnedOf) {
   EXPECT_EQ(LoadServerConfig(kLeast, {})->rate_limit.signing, 500);
 }
 
+TEST(ServerConfigTest, ProxiesAreRangesOfAddresses) {
+  Result<ServerConfig> config = LoadServerConfig(
+      {"--trust-domain=a", "--proxy-protocol-trusted-cidrs=10.0.0.0/8,fd00::/8"}, {});
+  ASSERT_TRUE(config.ok()) << config.status().ToString();
+  ASSERT_EQ(config->proxies.size(), 2u);
+  EXPECT_TRUE(config->proxies[1].Contains(*IpAddress::Parse("fd00::7")));
+  EXPECT_NE(ErrorOf({"--trust-domain=a", "--proxy-protocol-trusted-cidrs=10.0.0.1"})
+                .find("is not a range of addresses"),
+            std::string::npos);
+}
+
 TEST(ServerConfigTest, AdminIdsAndPruningAreReadAndWhatCannotWorkIsWarnedOf) {
   Result<ServerConfig> config = LoadServerConfig(
       {"--trust-domain=a", "--admin-ids=spiffe://a/ops,spiffe://b/ops", "--prune-non-reattestable"},

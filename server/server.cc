@@ -164,6 +164,7 @@ Status WiredServer::Listen() {
               {.name = "tcp",
                .services = tcp_->services.Borrow(),
                .tcp_listeners = {{.address = config_.listen.address, .tls = identity_->tls()}},
+               .proxies = config_.proxies,
                .clock = kit_.clock,
                .log = kit_.log}),
           "listen on TCP");

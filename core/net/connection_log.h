@@ -41,6 +41,8 @@ class ConnectionLog {
     const Log::Fields fields = {{"listener", listener_}, {"client", client}, {"reason", why}};
     if (why.code() == Code::kUnauthenticated && refusals_.Due()) {
       log_->Warn("TLS peer refused", fields);
+    } else if (why.code() == Code::kPermissionDenied && refusals_.Due()) {
+      log_->Warn("Connection refused", fields);
     } else if (why.code() == Code::kResourceExhausted && floods_.Due()) {
       log_->Warn("Connection closed: too much is asked of this server", fields);
     } else {

@@ -169,7 +169,6 @@ PumpedConnection PumpedTlsChannel::Connection(MonoTime deadline,
                                                   std::shared_ptr<std::atomic<bool>> usable) {
   PumpedConnection connection;
   connection.id = next_id_++;
-  connection.address = options_.address;
   connection.await_preface = false;
   connection.deadline = deadline;
   connection.opened = [attempt](Fd plain, const std::vector<Certificate>&) {

@@ -174,6 +174,7 @@ Status PosixGrpcServer::Listen() {
          .handshake_deadline = options_.handshake_deadline,
          .opened = [this](Fd plain, auto peer) { OnTlsOpened(std::move(plain), std::move(peer)); },
          .ended = [this](uint64_t id) { OnTlsEnded(id); },
+         .proxies = options_.proxies,
          .clock = options_.clock,
          .log = &connection_log_}));
   }
@@ -224,7 +225,6 @@ PumpedConnection PosixGrpcServer::UnixConnection(std::shared_ptr<const Peer> pee
   PumpedConnection connection;
   uint64_t id = peer->connection_id;
   connection.id = id;
-  connection.address = client;
   connection.await_preface = true;
   connection.deadline = options_.clock->Monotonic() + options_.handshake_deadline;
   connection.opened = [this, peer = std::move(peer)](Fd plain, const std::vector<Certificate>&) {

@@ -21,6 +21,7 @@
 #include "core/base/log.h"
 #include "core/base/status.h"
 #include "core/crypto/x509.h"
+#include "core/net/ip.h"
 #include "core/net/listener.h"
 #include "core/net/peer.h"
 #include "core/net/tls.h"
@@ -53,6 +54,9 @@ struct GrpcServerOptions {
   Duration connection_age_max = std::chrono::minutes(30);
   size_t message_bytes_max = 4 << 20;
   size_t connections_max = 20000;
+  // Who may say in a PROXY header whose TCP connection it is; such a header from anyone else ends
+  // its connection. Connections without one are served from anywhere.
+  std::vector<IpRange> proxies;
   PeerPidfd peer_pidfd = KernelPeerPidfd();
   Clock* clock;  // borrowed
   Log* log;      // borrowed

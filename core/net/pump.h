@@ -19,6 +19,7 @@
 #include "core/base/file.h"
 #include "core/base/status.h"
 #include "core/net/event_loop.h"
+#include "core/net/ip.h"
 #include "core/net/tunnel.h"
 #include "core/net/wire.h"
 
@@ -26,7 +27,7 @@ namespace writ {
 
 struct PumpedConnection {
   uint64_t id;          // the caller's, unique in this pump
-  std::string address;  // of the peer
+  std::shared_ptr<const IpAddress> address;  // of the peer, as known by now; null when it has none
   bool await_preface;   // a server's: hold until the peer has begun to speak HTTP/2
   MonoTime deadline;    // of all before `opened`
   // `plain` is gRPC's end. `chain` as the peer sent it, verified; may be empty.

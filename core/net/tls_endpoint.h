@@ -9,14 +9,15 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/status.h"
 #include "core/net/acceptor.h"
-#include "core/net/grpc_server.h"
 #include "core/net/connection_log.h"
+#include "core/net/grpc_server.h"
+#include "core/net/ip.h"
+#include "core/net/proxy_header.h"
 #include "core/net/pump.h"
 
 namespace writ {
@@ -26,8 +27,9 @@ struct TlsEndpointOptions {
   Duration handshake_deadline;
   std::function<void(Fd plain, std::shared_ptr<const Peer>)> opened;
   std::function<void(uint64_t connection_id)> ended;  // for each `opened`, after it
-  Clock* clock;        // borrowed
-  ConnectionLog* log;  // borrowed
+  std::vector<IpRange> proxies;                       // see GrpcServerOptions
+  Clock* clock;                                       // borrowed
+  ConnectionLog* log;                                 // borrowed
 };
 
 class TlsEndpoint {
@@ -45,9 +47,16 @@ class TlsEndpoint {
     std::unique_ptr<EventLoop> loop;  // ends before the pump goes
   };
 
+  // Who it is, as far as is known before the handshake: the address may be a proxy's at first.
+  struct Client {
+    IpAddress address;
+    std::shared_ptr<ClientLimits::Place> place;
+  };
+
   explicit TlsEndpoint(TlsEndpointOptions options);
-  PumpedConnection Connection(const std::string& address,
-                              std::shared_ptr<ClientLimits::Place> place, uint64_t id);
+  PumpedConnection Connection(std::shared_ptr<Client> client, uint64_t id);
+  Status Claim(const Client& client);
+  Status OnProxyHeader(Client& client, const ProxyHeader& header);
 
   const TlsEndpointOptions options_;
   std::vector<Lane> lanes_;  // constant after Start(); a connection stays in its lane

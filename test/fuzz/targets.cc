@@ -10,6 +10,8 @@
 #include "core/crypto/jwk.h"
 #include "core/crypto/jws.h"
 #include "core/crypto/x509.h"
+#include "core/net/http2_calls.h"
+#include "core/net/proxy_header.h"
 #include "core/spiffe/bundle.h"
 #include "core/spiffe/entry.h"
 #include "core/spiffe/id.h"
@@ -123,15 +125,48 @@ void FuzzPathTemplate(std::string_view input) {
   (void)parsed->Expand({.plugin_name = "x509pop", .common_name = std::string(input)});
 }
 
+// The input is what both sides send; its first byte says in which pieces it passes by.
+void FuzzHttp2Calls(std::string_view input) {
+  if (input.empty()) return;
+  size_t piece = static_cast<unsigned char>(input.front()) + size_t{1};
+  input.remove_prefix(1);
+  AbandonedCalls whole;
+  AbandonedCalls pieces;
+  size_t abandoned = whole.FromClient(input) + whole.FromServer(input);
+  size_t in_pieces = 0;
+  for (size_t i = 0; i < input.size(); i += piece) {
+    in_pieces += pieces.FromClient(input.substr(i, piece));
+  }
+  for (size_t i = 0; i < input.size(); i += piece) {
+    in_pieces += pieces.FromServer(input.substr(i, piece));
+  }
+  CHECK(abandoned == in_pieces);
+  CHECK(whole.last_stream() == pieces.last_stream());
+}
+
+void FuzzProxyHeader(std::string_view input) {
+  Result<ProxyHeader> header = ParseProxyHeader(input);
+  if (!header.ok() || header->state != ProxyHeader::State::kWhole) return;
+  CHECK(header->bytes <= input.size() && header->bytes <= ProxyHeader::kBytesMax);
+  if (header->source) CHECK(IpAddress::Parse(header->source->text()).ok());
+  // What follows does not change it, and nothing shorter is it.
+  Result<ProxyHeader> alone = ParseProxyHeader(input.substr(0, header->bytes));
+  CHECK(alone.ok() && alone->bytes == header->bytes);
+  Result<ProxyHeader> cut = ParseProxyHeader(input.substr(0, header->bytes - 1));
+  CHECK(!cut.ok() || cut->state == ProxyHeader::State::kPartial);
+}
+
 constexpr FuzzTarget kTargets[] = {
     {"base64", FuzzBase64},
     {"bundle", FuzzBundle},
     {"certificate", FuzzCertificate},
     {"csr", FuzzCsr},
+    {"http2_calls", FuzzHttp2Calls},
     {"json", FuzzJson},
     {"jwk", FuzzJwk},
     {"jws", FuzzJws},
     {"pem", FuzzPem},
+    {"proxy_header", FuzzProxyHeader},
     {"public_key", FuzzPublicKey},
     {"selector", FuzzSelector},
     {"spiffe_id", FuzzSpiffeId},
