@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "agent/api/why_api.h"
 #include "agent/api/workload_api.h"
 #include "agent/cache/cache.h"
 #include "agent/sync/agent_loop.h"
@@ -60,6 +61,7 @@ class WiredAgent final : public Agent {
  private:
   Status OpenData();
   Status MakeParts();
+  std::unique_ptr<WhyApi> MakeWhy(WhyApiOptions::Scope scope);
   Status Listen();
   Status ListenHttp();
   Result<std::unique_ptr<GrpcServer>> StartServer(std::string name,
@@ -73,6 +75,7 @@ class WiredAgent final : public Agent {
   Log* const log_;          // borrowed
   SystemClock clock_;
   SystemRandom random_;
+  Refusals refusals_{&clock_, &random_};
 
   // Constant after Open(), in the order in which one needs the other.
   std::optional<FileLock> lock_;
@@ -82,6 +85,8 @@ class WiredAgent final : public Agent {
   std::unique_ptr<AgentLoop> loop_;
   std::unique_ptr<WorkloadAttestation> attestation_;
   std::unique_ptr<WorkloadApi> workload_api_;
+  std::unique_ptr<WhyApi> why_;
+  std::unique_ptr<WhyApi> admin_why_;
   std::unique_ptr<HealthService> health_;
   std::unique_ptr<Metrics> metrics_;
   Gauge* synced_ = nullptr;
@@ -132,8 +137,11 @@ Status WiredAgent::MakeParts() {
                                      .cache = cache_.get(),
                                      .jwt = &loop_->jwts(),
                                      .attestation = attestation_.get(),
+                                     .refusals = &refusals_,
                                      .clock = &clock_,
                                      .log = log_});
+  why_ = MakeWhy(WhyApiOptions::Scope::kCallerAlone);
+  admin_why_ = MakeWhy(WhyApiOptions::Scope::kEveryProcess);
   health_ = HealthService::Make({.ready = [this] { return loop_->Ready(); },
                                  .services = {"SpiffeWorkloadAPI"},
                                  .clock = &clock_});
@@ -144,17 +152,31 @@ Status WiredAgent::MakeParts() {
   return OkStatus();
 }
 
+std::unique_ptr<WhyApi> WiredAgent::MakeWhy(WhyApiOptions::Scope scope) {
+  return WhyApi::Make({.scope = scope,
+                       .calls_per_second = config_.rate_limit,
+                       .ready = [this] { return loop_->Ready(); },
+                       .own_certificate = [this] { return loop_->OwnCertificate(); },
+                       .cache = cache_.get(),
+                       .attestation = attestation_.get(),
+                       .refusals = &refusals_,
+                       .clock = &clock_});
+}
+
 Status WiredAgent::Listen() {
-  workload_server_ = TRY(StartServer("workload", {workload_api_->service(), health_->service()},
-                                     {.path = config_.workload_socket,
-                                      .mode = kWorkloadSocketMode,
-                                      .directory_mode = kWorkloadDirectoryMode}));
+  workload_server_ =
+      TRY(StartServer("workload", {workload_api_->service(), why_->service(), health_->service()},
+                      {.path = config_.workload_socket,
+                       .mode = kWorkloadSocketMode,
+                       .directory_mode = kWorkloadDirectoryMode}));
   workload_api_->ServeOn(workload_server_.get());
-  admin_server_ = TRY(StartServer("admin", {health_->service()},
+  why_->ServeOn(workload_server_.get());
+  admin_server_ = TRY(StartServer("admin", {admin_why_->service(), health_->service()},
                                   {.path = config_.admin_socket,
                                    .mode = kAdminSocketMode,
                                    .group = config_.admin_socket_group,
                                    .directory_mode = kAdminDirectoryMode}));
+  admin_why_->ServeOn(admin_server_.get());
   log_->Info("listening", {{"workload_socket", config_.workload_socket},
                            {"admin_socket", config_.admin_socket}});
   return OkStatus();

@@ -59,6 +59,7 @@ int RunCli(int argc, const char* const* argv, Session& session) {
   AddBundleCommands(app, session);
   AddSvidCommands(app, session);
   AddHealthCommands(app, session);
+  AddWhyCommand(app, session);
 
   try {
     app.parse(argc, argv);

@@ -72,6 +72,7 @@ void AddBundleCommands(CLI::App& app, Session& session);
 void AddSvidCommands(CLI::App& app, Session& session);
 void AddSvidMintCommands(CLI::App& svid, Session& session);
 void AddHealthCommands(CLI::App& app, Session& session);
+void AddWhyCommand(CLI::App& app, Session& session);
 
 int RunCli(int argc, const char* const* argv, Session& session);
 

@@ -82,6 +82,7 @@ class WiredServer final : public Server {
   std::optional<BundleApi> bundle_api_;
   std::optional<EntryApi> entry_api_;
   std::optional<SvidApi> svid_api_;
+  std::optional<WhyApi> why_api_;
   std::unique_ptr<HealthService> health_;
   std::optional<WorkerPool> workers_;
   std::optional<Endpoint> tcp_;
@@ -127,6 +128,7 @@ void WiredServer::MakeApis() {
   bundle_api_.emplace(s.bundle.get());
   entry_api_.emplace(td, s.registry.get(), &s.store->entries(), kit_.clock, kit_.random);
   svid_api_.emplace(td, s.registry.get(), s.issuer.get(), kit_.clock);
+  why_api_.emplace(td, s.registry.get(), kit_.clock);
   health_ = HealthService::Make({.ready = [this] { return Ready(); }, .clock = kit_.clock});
   workers_.emplace("worker", kWorkers, kWaitingCallsMax);
   limits_.emplace(config_.rate_limit, kit_.clock);
@@ -138,8 +140,11 @@ void WiredServer::MakeApis() {
                      .metrics = &*rpc_metrics_,
                      .clock = kit_.clock,
                      .log = kit_.log};
-  ServerApis apis{
-      .agent = &*agent_api_, .bundle = &*bundle_api_, .entry = &*entry_api_, .svid = &*svid_api_};
+  ServerApis apis{.agent = &*agent_api_,
+                  .bundle = &*bundle_api_,
+                  .entry = &*entry_api_,
+                  .svid = &*svid_api_,
+                  .why = &*why_api_};
   tcp_.emplace(front, apis, /*admin_socket=*/false);
   admin_.emplace(front, apis, /*admin_socket=*/true);
 }

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/api/why_api.h"
 #include "agent/api/workload_api.h"
 #include "agent/cache/cache.h"
 #include "core/base/json.h"
@@ -80,6 +81,7 @@ class ApiFixture : public testing::Test {
   Entry MakeEntry(const std::string& id, const std::string& path, Selectors selectors) const;
   std::shared_ptr<const HeldX509> MakeX509(const std::string& chain) const;
   std::shared_ptr<const Bundle> MakeBundle(int authorities);
+  std::unique_ptr<WhyApi> MakeWhy(WhyApiOptions::Scope scope);
   // One entry "e1" for the selector fake:a with an SVID, and a bundle.
   void ApplyOneIdentity();
   void Rotate(const std::string& entry_id, const std::string& chain);
@@ -91,19 +93,25 @@ class ApiFixture : public testing::Test {
   const Selector b_{"fake", "b"};
   TempDir dir_;
   std::string socket_ = dir_ / "public/workload.sock";
+  std::string admin_socket_ = dir_ / "agent/admin.sock";
   FakeClock clock_;
   SystemClock system_clock_;
   SystemRandom random_;
   FakeLog log_;
   std::shared_ptr<Signer> signer_;
   std::vector<X509Authority> authorities_;
+  Status ready_;
   std::shared_ptr<Cache> cache_;
   TableJwtSource jwt_;
+  Refusals refusals_{&clock_, &random_};
   TableAttestor* attestor_;  // owned by attestation_
   std::unique_ptr<WorkloadAttestation> attestation_;
   std::unique_ptr<WorkloadApi> api_;
+  std::unique_ptr<WhyApi> why_;        // on the workload socket
+  std::unique_ptr<WhyApi> admin_why_;  // on the admin socket
   std::unique_ptr<HealthService> health_;
   std::unique_ptr<GrpcServer> server_;
+  std::unique_ptr<GrpcServer> admin_server_;
   std::unique_ptr<Stub> stub_;
 };
 

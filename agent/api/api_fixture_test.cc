@@ -127,12 +127,15 @@ ApiFixture::ApiFixture() {
                             .cache = cache_.get(),
                             .jwt = &jwt_,
                             .attestation = attestation_.get(),
+                            .refusals = &refusals_,
                             .clock = &clock_,
                             .log = &log_});
+  why_ = MakeWhy(WhyApiOptions::Scope::kCallerAlone);
+  admin_why_ = MakeWhy(WhyApiOptions::Scope::kEveryProcess);
   health_ = HealthService::Make({.ready = [] { return OkStatus(); }, .clock = &system_clock_});
   auto server = GrpcServer::Start(
       {.name = "workload",
-       .services = {api_->service(), health_->service()},
+       .services = {api_->service(), why_->service(), health_->service()},
        .reflection = true,
        .unix_listeners = {{.path = socket_, .mode = 0666, .directory_mode = 0755}},
        .clock = &system_clock_,
@@ -140,6 +143,16 @@ ApiFixture::ApiFixture() {
   CHECK(server.ok());
   server_ = std::move(server).value();
   api_->ServeOn(server_.get());
+  why_->ServeOn(server_.get());
+  auto admin = GrpcServer::Start(
+      {.name = "admin",
+       .services = {admin_why_->service()},
+       .unix_listeners = {{.path = admin_socket_, .mode = 0660, .directory_mode = 0750}},
+       .clock = &system_clock_,
+       .log = &log_});
+  CHECK(admin.ok());
+  admin_server_ = std::move(admin).value();
+  admin_why_->ServeOn(admin_server_.get());
   stub_ = NewStub();
 }
 
@@ -147,6 +160,18 @@ ApiFixture::~ApiFixture() {
   api_->EndStreams();
   health_->EndWatches();
   server_->Shutdown(system_clock_.Monotonic() + kCallDeadline);
+  admin_server_->Shutdown(system_clock_.Monotonic() + kCallDeadline);
+}
+
+std::unique_ptr<WhyApi> ApiFixture::MakeWhy(WhyApiOptions::Scope scope) {
+  return WhyApi::Make({.scope = scope,
+                       .calls_per_second = kCallsPerSecond,
+                       .ready = [this] { return ready_; },
+                       .own_certificate = [] { return std::nullopt; },
+                       .cache = cache_.get(),
+                       .attestation = attestation_.get(),
+                       .refusals = &refusals_,
+                       .clock = &clock_});
 }
 
 std::unique_ptr<ApiFixture::Stub> ApiFixture::NewStub() const {

@@ -18,10 +18,12 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "agent/api/answers.h"
 #include "agent/api/caller_limit.h"
 #include "agent/api/delivery.h"
+#include "agent/api/refusals.h"
 #include "agent/cache/cache.h"
 #include "agent/workload/workload_attestation.h"
 #include "core/base/log.h"
@@ -39,6 +41,7 @@ struct StreamSetting {
   Delivery* delivery;
   OpenStreams* streams;
   CallerLimit* limit;
+  Refusals* refusals;
   Log* log;
 };
 
@@ -54,7 +57,14 @@ struct StreamMethod {
 // The sentences of the Workload API, also for calls that are no streams.
 Status AgentBusy();
 Status NotSyncedYet();
-Status NoIdentityIssued(const Caller& caller, Log& log);
+// Who is refused what, and what was found of it.
+struct RefusalNotice {
+  const Caller* caller;
+  const char* method;
+  const Selectors* selectors;
+  const std::vector<AttestorFailure>* failures;
+};
+Status NoIdentityIssued(const RefusalNotice& notice, Refusals& refusals, Log& log);
 Status CallerGone(const Caller& caller);
 
 // A stream that is refused before it began.
@@ -105,7 +115,9 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
       case WorkloadUpdate::State::kNotSynced:
         return EndLocked(NotSyncedYet());
       case WorkloadUpdate::State::kNoIdentity:
-        return EndLocked(NoIdentityIssued(*caller_, *setting_.log));
+        return EndLocked(NoIdentityIssued(
+            {caller_.get(), method_.name, &subscription_->selectors(), &failures_},
+            *setting_.refusals, *setting_.log));
       case WorkloadUpdate::State::kPending:
       case WorkloadUpdate::State::kReady:
         return WriteLocked(method_.compose(*update, last_fingerprint_.empty()));
@@ -144,7 +156,8 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
       MutexLock lock(mu_);
       if (ended_) return;  // cancelled while it waited for a worker
     }
-    const Result<Selectors> selectors = setting_.attestation->Attest(*caller_);
+    std::vector<AttestorFailure> failures;
+    const Result<Selectors> selectors = setting_.attestation->Attest(*caller_, &failures);
     if (!selectors.ok()) return End(selectors.status());
     const Status admitted = setting_.limit->Admit(method_.name, *caller_, *selectors);
     if (!admitted.ok()) return End(admitted);
@@ -156,6 +169,7 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
       MutexLock lock(mu_);
       if (ended_) return;
       subscription_ = std::move(subscription);
+      failures_ = std::move(failures);
     }
     // A notice from within Subscribe() may have found no subscription yet.
     setting_.delivery->Schedule(this->shared_from_this());
@@ -190,6 +204,7 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
 
   Mutex mu_;
   std::unique_ptr<Subscription> subscription_ GUARDED_BY(mu_);
+  std::vector<AttestorFailure> failures_ GUARDED_BY(mu_);  // at the attestation
   std::unique_ptr<Response> response_ GUARDED_BY(mu_);  // what is being written
   bool writing_ GUARDED_BY(mu_) = false;
   std::optional<Status> ended_ GUARDED_BY(mu_);  // how; Finish() follows the write in flight

@@ -8,28 +8,13 @@
 #include "agent/api/answers.h"
 #include "agent/api/delivery.h"
 #include "agent/api/update_stream.h"
+#include "agent/api/unary_call.h"
 #include "agent/api/workload_calls.h"
 #include "core/base/thread.h"
 #include "spiffe/workload/workload.grpc.pb.h"
 
 namespace writ {
 namespace {
-
-constexpr char kSecurityHeader[] = "workload.spiffe.io";
-
-// SPIFFE Workload Endpoint section 3: what keeps forged requests of other programs out.
-Status CheckSecurityHeader(const grpc::CallbackServerContext& context) {
-  const auto [begin, end] = context.client_metadata().equal_range(kSecurityHeader);
-  if (begin == end) {
-    return InvalidArgument("security header missing from request: expected the metadata "
-                           "workload.spiffe.io with the value true");
-  }
-  if (std::next(begin) != end || begin->second != "true") {
-    return InvalidArgument("security header malformed: expected the metadata workload.spiffe.io "
-                           "exactly once, with the value true");
-  }
-  return OkStatus();
-}
 
 class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::CallbackService {
  public:
@@ -47,6 +32,7 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
                  .delivery = &delivery_,
                  .streams = &open_streams_,
                  .limit = &limit_,
+                 .refusals = options.refusals,
                  .log = options.log} {}
 
   grpc::Service* service() override { return this; }
@@ -141,12 +127,18 @@ Status NotSyncedYet() {
                      "again");
 }
 
-Status NoIdentityIssued(const Caller& caller, Log& log) {
+Status NoIdentityIssued(const RefusalNotice& notice, Refusals& refusals, Log& log) {
+  const Caller& caller = *notice.caller;
+  const std::string id =
+      refusals.Add(notice.method, caller, *notice.selectors, *notice.failures);
   log.Warn("no identity issued: no registration entry matches the caller",
-           {{"pid", caller.pid()}, {"uid", caller.uid()}, {"gid", caller.gid()}});
-  return PermissionDenied(
-      "no identity issued: no registration entry matches process " + std::to_string(caller.pid()) +
-      "; compare its selectors (the agent logs them at level debug) with `writ entry list`");
+           {{"pid", caller.pid()},
+            {"uid", caller.uid()},
+            {"gid", caller.gid()},
+            {"why", "writ why --id " + id}});
+  return PermissionDenied("no identity issued: no registration entry matches process " +
+                          std::to_string(caller.pid()) + "; `writ why --id " + id +
+                          "` on this node says what it lacks");
 }
 
 Status CallerGone(const Caller& caller) {

@@ -15,6 +15,7 @@
 
 #include <memory>
 
+#include "agent/api/refusals.h"
 #include "agent/cache/cache.h"
 #include "agent/svid/jwt_source.h"
 #include "agent/workload/workload_attestation.h"
@@ -40,6 +41,7 @@ struct WorkloadApiOptions {
   Cache* cache;
   JwtSource* jwt;
   const WorkloadAttestation* attestation;
+  Refusals* refusals;
   Clock* clock;
   Log* log;
 };

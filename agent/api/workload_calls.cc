@@ -8,39 +8,12 @@
 #include <vector>
 
 #include "agent/api/answers.h"
+#include "agent/api/unary_call.h"
 #include "agent/api/update_stream.h"
 #include "core/spiffe/svid.h"
 
 namespace writ {
 namespace {
-
-// Runs on workers and finishes exactly once, also when the caller has left meanwhile.
-class UnaryCall : public grpc::ServerUnaryReactor,
-                  public std::enable_shared_from_this<UnaryCall> {
- public:
-  void OnDone() override { const auto last = std::move(self_); }
-
- protected:
-  template <typename Call, typename... Args>
-  static std::shared_ptr<Call> Make(Args&&... args) {
-    auto call = std::make_shared<Call>(std::forward<Args>(args)...);
-    call->self_ = call;
-    return call;
-  }
-  void End(const Status& status) { Finish(ToGrpc(status)); }
-
- private:
-  std::shared_ptr<UnaryCall> self_;  // set before gRPC knows the call, cleared by OnDone
-};
-
-class RefusedCall final : public UnaryCall {
- public:
-  static grpc::ServerUnaryReactor* Start(const Status& status) {
-    const auto call = Make<RefusedCall>();
-    call->End(status);
-    return call.get();
-  }
-};
 
 // The caller's deadline by our clock that never jumps.
 MonoTime DeadlineOf(const grpc::CallbackServerContext& context, const Clock& clock) {
@@ -97,6 +70,8 @@ class FetchJwtSvidCall final : public UnaryCall {
   }
 
  private:
+  static constexpr char kMethod[] = "FetchJWTSVID";
+
   // Which identities are meant; then on to the workers that may wait for the server.
   void Select() {
     const Status status = SelectIdentities();
@@ -107,8 +82,9 @@ class FetchJwtSvidCall final : public UnaryCall {
 
   Status SelectIdentities() {
     const WorkloadApiOptions& options = setting_.options;
-    const Selectors selectors = TRY(options.attestation->Attest(*caller_));
-    TRY(setting_.limit->Admit("FetchJWTSVID", *caller_, selectors));
+    std::vector<AttestorFailure> failures;
+    const Selectors selectors = TRY(options.attestation->Attest(*caller_, &failures));
+    TRY(setting_.limit->Admit(kMethod, *caller_, selectors));
     const std::shared_ptr<const WorkloadUpdate> update = options.cache->Lookup(selectors);
     if (update->state == WorkloadUpdate::State::kNotSynced) return NotSyncedYet();
     for (const Identity& identity : update->identities) {
@@ -117,7 +93,10 @@ class FetchJwtSvidCall final : public UnaryCall {
       }
     }
     if (!identities_.empty()) return OkStatus();
-    if (update->identities.empty()) return NoIdentityIssued(*caller_, *options.log);
+    if (update->identities.empty()) {
+      return NoIdentityIssued({caller_.get(), kMethod, &selectors, &failures}, *options.refusals,
+                              *options.log);
+    }
     return PermissionDenied("no identity issued: process " + std::to_string(caller_->pid()) +
                             " does not hold " + spiffe_id_ +
                             "; ask without spiffe_id to see what it holds");

@@ -128,7 +128,7 @@ TEST_F(WorkloadEndpointTest, ACallerWithoutIdentityIsPermissionDenied) {
     if (method.find("WIT") != std::string::npos || method == "ValidateJWTSVID") continue;
     EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED) << method;
     EXPECT_TRUE(status.error_message().starts_with("no identity issued")) << method;
-    EXPECT_NE(status.error_message().find("writ entry list"), std::string::npos) << method;
+    EXPECT_NE(status.error_message().find("`writ why --id "), std::string::npos) << method;
   }
 }
 

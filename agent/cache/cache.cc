@@ -100,6 +100,7 @@ class MemoryCache final : public Cache, public std::enable_shared_from_this<Memo
                                           std::function<void()> notify) override EXCLUDES(mu_);
   std::shared_ptr<const WorkloadUpdate> Lookup(const Selectors& selectors) override EXCLUDES(mu_);
   std::shared_ptr<const Bundle> CurrentBundle() const override EXCLUDES(mu_);
+  std::vector<std::shared_ptr<const Entry>> Entries() const override EXCLUDES(mu_);
   std::optional<HeldJwt> FindJwt(const Entry& entry,
                                  const std::vector<std::string>& audience) override EXCLUDES(mu_);
   void PutJwt(const Entry& entry, const std::vector<std::string>& audience, HeldJwt jwt) override
@@ -160,6 +161,7 @@ class SlotSubscription final : public Subscription {
         slot_(std::move(slot)) {}
   ~SlotSubscription() override { cache_->Unsubscribe(selectors_, interest_, slot_); }
 
+  const Selectors& selectors() const override { return selectors_; }
   std::shared_ptr<const WorkloadUpdate> Take() override {
     MutexLock lock(slot_->mu);
     if (!slot_->newest || (slot_->taken && SameUpdate(*slot_->taken, *slot_->newest))) {
@@ -440,6 +442,14 @@ std::shared_ptr<const WorkloadUpdate> MemoryCache::Lookup(const Selectors& selec
 std::shared_ptr<const Bundle> MemoryCache::CurrentBundle() const {
   MutexLock lock(mu_);
   return bundle_;
+}
+
+std::vector<std::shared_ptr<const Entry>> MemoryCache::Entries() const {
+  MutexLock lock(mu_);
+  std::vector<std::shared_ptr<const Entry>> entries;
+  entries.reserve(entries_.size());
+  for (const auto& [id, held] : entries_) entries.push_back(held.entry);
+  return entries;
 }
 
 bool MemoryCache::Holds(const Entry& entry) const {

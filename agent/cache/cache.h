@@ -84,6 +84,7 @@ class Subscription {
   virtual ~Subscription() = default;  // unsubscribes
   // The newest update that differs from what the last Take() gave; nothing when there is none.
   virtual std::shared_ptr<const WorkloadUpdate> Take() = 0;
+  virtual const Selectors& selectors() const = 0;
 };
 
 // What a sync changed. Entries are whole; `removed` holds entry IDs. A changed entry keeps the SVID
@@ -149,6 +150,8 @@ class Cache : public CacheFeed {
   virtual std::shared_ptr<const WorkloadUpdate> Lookup(const Selectors& selectors) = 0;
 
   virtual std::shared_ptr<const Bundle> CurrentBundle() const = 0;  // null before the first
+  // All of them, in no particular order: for an operator's question, not for a workload's.
+  virtual std::vector<std::shared_ptr<const Entry>> Entries() const = 0;
   // JWT-SVIDs, by entry and audiences (sorted, without repeats). One of an entry that has changed
   // or gone since, or whose authority is tainted or no longer in the bundle, is not found.
   virtual std::optional<HeldJwt> FindJwt(const Entry& entry,

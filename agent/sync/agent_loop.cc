@@ -34,6 +34,7 @@ class ThreadedAgentLoop final : public AgentLoop {
   Status Run(std::stop_token stop) override;
   Status Ready() const override EXCLUDES(mu_);
   JwtSource& jwts() override { return *jwts_; }
+  std::optional<Certificate> OwnCertificate() const override;
 
  private:
   static AgentSelfOptions SelfOptions(const AgentLoopOptions& options, AgentState* state);
@@ -186,6 +187,12 @@ void ThreadedAgentLoop::SetReady(Status ready) {
     was_ready_ |= ready.ok();
   }
   if (first) options_.log->Info("The agent is ready", {{"server", options_.server_address}});
+}
+
+std::optional<Certificate> ThreadedAgentLoop::OwnCertificate() const {
+  std::optional<TlsIdentity> own = self_.Tls();
+  if (!own) return std::nullopt;
+  return own->chain.front();
 }
 
 Status ThreadedAgentLoop::Ready() const {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -21,6 +22,7 @@
 #include "core/base/log.h"
 #include "core/base/random.h"
 #include "core/base/status.h"
+#include "core/crypto/x509.h"
 #include "core/keys/key_manager.h"
 #include "core/spiffe/id.h"
 
@@ -60,6 +62,8 @@ class AgentLoop {
   // Unavailable, with the reason, until the first sync is done.
   virtual Status Ready() const = 0;
   virtual JwtSource& jwts() = 0;
+  // The agent's own certificate; nothing before the attestation, or once it has ended.
+  virtual std::optional<Certificate> OwnCertificate() const = 0;
 };
 
 }  // namespace writ

@@ -27,7 +27,14 @@ WorkloadAttestation::WorkloadAttestation(std::vector<std::unique_ptr<WorkloadAtt
                                          Log* log)
     : attestors_(std::move(attestors)), log_(log) {}
 
-Result<Selectors> WorkloadAttestation::Attest(const Caller& caller) const {
+std::vector<std::string> WorkloadAttestation::AttestorNames() const {
+  std::vector<std::string> names;
+  for (const auto& attestor : attestors_) names.push_back(attestor->name());
+  return names;
+}
+
+Result<Selectors> WorkloadAttestation::Attest(const Caller& caller,
+                                              std::vector<AttestorFailure>* failures) const {
   if (!caller.Alive()) return Unavailable(ProcessText(caller) + " is gone");
   std::vector<Selector> found;
   size_t failed = 0;
@@ -38,6 +45,7 @@ Result<Selectors> WorkloadAttestation::Attest(const Caller& caller) const {
       continue;
     }
     ++failed;
+    if (failures != nullptr) failures->push_back({attestor->name(), selectors.status()});
     log_->Warn("a workload attestor failed: its selectors are left out",
                {{"attestor", attestor->name()},
                 {"pid", caller.pid()},

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "attestors/workload/workload_attestor.h"
@@ -18,10 +19,19 @@
 
 namespace writ {
 
+struct AttestorFailure {
+  std::string attestor;
+  Status status;
+};
+
 class WorkloadAttestation {
  public:
   WorkloadAttestation(std::vector<std::unique_ptr<WorkloadAttestor>> attestors, Log* log);
-  Result<Selectors> Attest(const Caller& caller) const;
+  // `failures`: gets the attestors that failed, also when the whole does.
+  Result<Selectors> Attest(const Caller& caller,
+                           std::vector<AttestorFailure>* failures = nullptr) const;
+  // In the order in which they are asked.
+  std::vector<std::string> AttestorNames() const;
 
  private:
   const std::vector<std::unique_ptr<WorkloadAttestor>> attestors_;

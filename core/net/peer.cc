@@ -69,6 +69,15 @@ Result<uint64_t> EffectiveId(std::string_view status, std::string_view key,
   return ParseNumber(Word(line, 1), path);
 }
 
+// The effective user and group.
+Result<std::pair<uint64_t, uint64_t>> EffectiveIds(pid_t pid) {
+  std::string path = "/proc/" + std::to_string(pid) + "/status";
+  std::string status = TRY(ReadFile(path, kProcFileBytesMax));
+  uint64_t uid = TRY(EffectiveId(status, "Uid", path));
+  uint64_t gid = TRY(EffectiveId(status, "Gid", path));
+  return std::pair(uid, gid);
+}
+
 bool PidfdAlive(int pidfd) {
   pollfd entry{.fd = pidfd, .events = POLLIN, .revents = 0};
   int ready;
@@ -106,10 +115,7 @@ Result<Fd> OpenAndProve(int socket_fd, const ucred& credentials, uint64_t accept
     return PermissionDenied("process " + std::to_string(pid) +
                             " started after the connection was made: the process ID was reused");
   }
-  std::string path = "/proc/" + std::to_string(pid) + "/status";
-  std::string status = TRY(ReadFile(path, kProcFileBytesMax), "read the caller's identity");
-  uint64_t uid = TRY(EffectiveId(status, "Uid", path));
-  uint64_t gid = TRY(EffectiveId(status, "Gid", path));
+  const auto [uid, gid] = TRY(EffectiveIds(pid), "read the caller's identity");
   if (uid != credentials.uid || gid != credentials.gid) {
     return PermissionDenied("process " + std::to_string(pid) +
                             " runs as another user or group than when it connected");
@@ -155,6 +161,21 @@ Result<std::shared_ptr<const Caller>> IdentifyPeer(int socket_fd, uint64_t accep
   }
   if (!PidfdAlive(pidfd.get())) return Exited(credentials.pid);
   return std::make_shared<const Caller>(credentials.pid, credentials.uid, credentials.gid,
+                                        std::move(pidfd));
+}
+
+Result<std::shared_ptr<const Caller>> IdentifyProcess(pid_t pid) {
+  if (pid <= 0) return InvalidArgument("a process ID is a positive number");
+  Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd.valid()) {
+    if (errno == ESRCH) return NotFound("there is no process " + std::to_string(pid));
+    return Internal("pidfd_open of process " + std::to_string(pid) + ": " + ErrnoText(errno));
+  }
+  const auto [uid, gid] = TRY(EffectiveIds(pid));
+  if (!PidfdAlive(pidfd.get())) {
+    return NotFound("process " + std::to_string(pid) + " has just exited");
+  }
+  return std::make_shared<const Caller>(pid, static_cast<uid_t>(uid), static_cast<gid_t>(gid),
                                         std::move(pidfd));
 }
 

@@ -47,6 +47,8 @@ PeerPidfd KernelPeerPidfd();
 // not SO_PEERCRED's, or the socket is hung up.
 Result<std::shared_ptr<const Caller>> IdentifyPeer(int socket_fd, uint64_t accepted_at_ticks,
                                                    const PeerPidfd& peer_pidfd);
+// A process of this machine that has not connected: for operators, who name it by its number.
+Result<std::shared_ptr<const Caller>> IdentifyProcess(pid_t pid);
 // Clock ticks since boot, the unit of a process's start time in /proc/<pid>/stat.
 uint64_t NowTicks();
 

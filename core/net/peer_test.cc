@@ -209,5 +209,26 @@ TEST(PeerFallbackTest, OtherFailuresOfTheKernelAreNotTakenForAnOldKernel) {
   EXPECT_EQ(caller.code(), Code::kInternal);
 }
 
+TEST(IdentifyProcessTest, NamesALivingProcessByItsNumber) {
+  auto self = IdentifyProcess(getpid());
+  ASSERT_TRUE(self.ok()) << self.status().ToString();
+  EXPECT_EQ((*self)->pid(), getpid());
+  EXPECT_EQ((*self)->uid(), geteuid());
+  EXPECT_EQ((*self)->gid(), getegid());
+  EXPECT_TRUE((*self)->Alive());
+}
+
+TEST(IdentifyProcessTest, SaysThatThereIsNoneOrThatItIsGone) {
+  EXPECT_EQ(IdentifyProcess(0).code(), Code::kInvalidArgument);
+  EXPECT_EQ(IdentifyProcess(-5).code(), Code::kInvalidArgument);
+  const pid_t pid = fork();
+  if (pid == 0) _exit(0);
+  siginfo_t info;
+  ASSERT_EQ(waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0);  // a zombie
+  EXPECT_EQ(IdentifyProcess(pid).code(), Code::kNotFound);
+  waitpid(pid, nullptr, 0);
+  EXPECT_EQ(IdentifyProcess(pid).code(), Code::kNotFound);
+}
+
 }  // namespace
 }  // namespace writ

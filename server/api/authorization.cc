@@ -97,6 +97,8 @@ constexpr MethodRow kMethods[] = {
 
     {"/spire.api.server.debug.v1.Debug/GetInfo", kLocal, kNoLimit, true},
 
+    {"/writ.v1.ServerWhy/ExplainIdentity", kLocal, kNoLimit, true},
+
     {"/spire.api.server.logger.v1.Logger/GetLogger", kLocal, kNoLimit, true},
     {"/spire.api.server.logger.v1.Logger/SetLogLevel", kLocal, kNoLimit, true},
     {"/spire.api.server.logger.v1.Logger/ResetLogLevel", kLocal, kNoLimit, true},

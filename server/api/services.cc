@@ -69,6 +69,9 @@ ServerServices::ServerServices(const ServerApis& apis, Front* front, bool admin_
     services_.push_back(std::make_unique<RpcService>(name, front));
   }
   if (!admin_socket) return;
+  auto why = std::make_unique<RpcService>("writ.v1.ServerWhy", front);
+  why->Unary("ExplainIdentity", apis.why, &WhyApi::ExplainIdentity);
+  services_.push_back(std::move(why));
   for (const char* name :
        {"spire.api.server.debug.v1.Debug", "spire.api.server.logger.v1.Logger"}) {
     services_.push_back(std::make_unique<RpcService>(name, front));

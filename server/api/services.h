@@ -14,6 +14,7 @@
 #include "server/api/entry_api.h"
 #include "server/api/front.h"
 #include "server/api/svid_api.h"
+#include "server/api/why_api.h"
 
 namespace writ {
 
@@ -22,6 +23,7 @@ struct ServerApis {
   BundleApi* bundle;
   EntryApi* entry;
   SvidApi* svid;
+  WhyApi* why;
 };
 
 class ServerServices {

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/api/refusals.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/bytes.h"
+
+namespace writ {
+namespace {
+
+constexpr size_t kIdBytes = 6;  // told apart among kRefusalsMax, and short enough to be typed
+
+}  // namespace
+
+std::string Refusals::Add(std::string_view method, const Caller& caller, const Selectors& selectors,
+                         const std::vector<AttestorFailure>& failures) {
+  std::string bytes(kIdBytes, '\0');
+  random_->Fill(bytes.data(), bytes.size());
+  Refusal refusal{.id = HexEncode(bytes),
+                .at = clock_->Now(),
+                .method = std::string(method),
+                .pid = caller.pid(),
+                .uid = caller.uid(),
+                .gid = caller.gid(),
+                .selectors = selectors,
+                .failures = failures};
+  MutexLock lock(mu_);
+  ++count_;
+  const auto known = std::ranges::find_if(kept_, [&](const Refusal& kept) {
+    return kept.pid == refusal.pid && kept.uid == refusal.uid && kept.gid == refusal.gid &&
+           kept.selectors == selectors;
+  });
+  if (known != kept_.end()) {
+    refusal.id = known->id;
+    kept_.erase(known);
+  } else if (kept_.size() >= kRefusalsMax) {
+    kept_.pop_front();
+  }
+  kept_.push_back(std::move(refusal));
+  return kept_.back().id;
+}
+
+std::optional<Refusal> Refusals::Find(std::string_view id) const {
+  MutexLock lock(mu_);
+  const auto at = std::ranges::find(kept_, id, &Refusal::id);
+  if (at == kept_.end()) return std::nullopt;
+  return *at;
+}
+
+uint64_t Refusals::count() const {
+  MutexLock lock(mu_);
+  return count_;
+}
+
+}  // namespace writ

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Refusals: the last refusals of the Workload API ("no identity issued"), each under an ID that the
+// log line and the caller's error carry, so that `writ why --id` finds what was known then.
+//
+// A process that is refused again and again, with the same selectors, has one refusal.
+//
+// Threads: thread-safe.
+#pragma once
+
+#include <sys/types.h>
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/workload/workload_attestation.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mutex.h"
+#include "core/base/random.h"
+#include "core/net/peer.h"
+#include "core/spiffe/selector.h"
+
+namespace writ {
+
+inline constexpr size_t kRefusalsMax = 256;
+
+struct Refusal {
+  std::string id;
+  Time at;  // the last time
+  std::string method;
+  pid_t pid = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  Selectors selectors;
+  std::vector<AttestorFailure> failures;
+};
+
+class Refusals {
+ public:
+  // Both borrowed.
+  Refusals(Clock* clock, Random* random) : clock_(clock), random_(random) {}
+
+  // Keeps the refusal and returns its ID; the oldest makes room.
+  std::string Add(std::string_view method, const Caller& caller, const Selectors& selectors,
+                  const std::vector<AttestorFailure>& failures) EXCLUDES(mu_);
+  std::optional<Refusal> Find(std::string_view id) const EXCLUDES(mu_);
+  uint64_t count() const EXCLUDES(mu_);  // of all refusals ever
+
+ private:
+  Clock* const clock_;    // constant after construction
+  Random* const random_;  // likewise
+  mutable Mutex mu_;
+  std::deque<Refusal> kept_ GUARDED_BY(mu_);  // the oldest first
+  uint64_t count_ GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace writ

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every call that is no stream shares, and the header that keeps forged requests out.
+//
+// Lifetime: a call owns itself until gRPC is done with it.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <utility>
+
+#include "core/base/status.h"
+#include "core/net/grpc_server.h"
+
+namespace writ {
+
+// SPIFFE Workload Endpoint section 3: what keeps forged requests of other programs out.
+Status CheckSecurityHeader(const grpc::CallbackServerContext& context);
+
+// Runs on workers and finishes exactly once, also when the caller has left meanwhile.
+class UnaryCall : public grpc::ServerUnaryReactor,
+                  public std::enable_shared_from_this<UnaryCall> {
+ public:
+  void OnDone() override { const auto last = std::move(self_); }
+
+ protected:
+  template <typename Call, typename... Args>
+  static std::shared_ptr<Call> Make(Args&&... args) {
+    auto call = std::make_shared<Call>(std::forward<Args>(args)...);
+    call->self_ = call;
+    return call;
+  }
+  void End(const Status& status) { Finish(ToGrpc(status)); }
+
+ private:
+  std::shared_ptr<UnaryCall> self_;  // set before gRPC knows the call, cleared by OnDone
+};
+
+class RefusedCall final : public UnaryCall {
+ public:
+  static grpc::ServerUnaryReactor* Start(const Status& status) {
+    const auto call = Make<RefusedCall>();
+    call->End(status);
+    return call.get();
+  }
+};
+
+}  // namespace writ

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/workload/near_entries.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace writ {
+namespace {
+
+std::vector<Selector> MissingOf(const Entry& entry, const Selectors& found) {
+  std::vector<Selector> missing;
+  for (const Selector& selector : entry.selectors) {
+    if (!found.Contains(selector)) missing.push_back(selector);
+  }
+  return missing;
+}
+
+std::string ListOf(const auto& selectors) {
+  std::string text;
+  for (const Selector& selector : selectors) {
+    if (!text.empty()) text += ", ";
+    text += selector.text();
+  }
+  return text;
+}
+
+// "path" of "path:/bin/x": selectors of one kind are alternatives.
+std::string_view KindOf(const Selector& selector) {
+  const std::string_view value = selector.value;
+  return value.substr(0, value.find(':'));
+}
+
+// Why the process has no such selector.
+std::string WhyMissing(const Selector& missing, const Examined& process) {
+  for (const AttestorFailure& failure : process.failures) {
+    if (failure.attestor == missing.type) {
+      return "the attestor " + failure.attestor + " failed: " + failure.status.message();
+    }
+  }
+  if (std::ranges::find(process.attestors, missing.type) == process.attestors.end()) {
+    return "no attestor " + missing.type + " runs at this agent";
+  }
+  std::vector<Selector> others;
+  for (const Selector& selector : process.selectors) {
+    if (selector.type == missing.type && KindOf(selector) == KindOf(missing)) {
+      others.push_back(selector);
+    }
+  }
+  if (!others.empty()) return "it has " + ListOf(others);
+  const std::string kind = missing.type + ":" + std::string(KindOf(missing));
+  if (kind == "unix:path" || kind == "unix:sha256") {
+    return "it has no " + kind +
+           " at all; the agent finds it when workload_attestors.unix.discover_workload_path is on";
+  }
+  return "it has no " + kind + " at all";
+}
+
+std::string Explain(const Entry& entry, const std::vector<Selector>& missing,
+                    const Examined& process, Time now) {
+  const std::string name = "entry " + entry.id;
+  if (entry.selectors.empty()) return name + " has no selectors, so it matches nothing";
+  if (missing.empty()) {
+    if (entry.ExpiredAt(now)) {
+      return name + " matches, but expired at " + FormatTime(FromUnixSeconds(entry.expires_at));
+    }
+    if (entry.store_svid) {
+      return name + " matches, but is for a secret store (store_svid), not for the Workload API";
+    }
+    return name + " matches, but an older entry has the same hint (" + entry.hint + ")";
+  }
+  std::vector<Selector> shared;
+  for (const Selector& selector : entry.selectors) {
+    if (process.selectors.Contains(selector)) shared.push_back(selector);
+  }
+  std::string text = name + " has the selectors " + ListOf(entry.selectors) + ": the process " +
+                     (shared.empty() ? "does not have " : "has " + ListOf(shared) + ", not ") +
+                     missing.front().text() + " (" + WhyMissing(missing.front(), process) + ")";
+  if (missing.size() > 1) {
+    text += ", nor " + ListOf(std::vector<Selector>(missing.begin() + 1, missing.end()));
+  }
+  return text;
+}
+
+}  // namespace
+
+bool IsForNodes(const Entry& entry) {
+  return std::ranges::any_of(entry.selectors,
+                             [](const Selector& selector) { return selector.type == "spiffe_id"; });
+}
+
+std::vector<NearEntry> NearestEntries(const std::vector<std::shared_ptr<const Entry>>& entries,
+                                      const Examined& process, Time now) {
+  struct Candidate {
+    size_t missing;
+    size_t lacks_shared;  // the fewer, the more they share
+    const std::shared_ptr<const Entry>* entry;
+    auto operator<=>(const Candidate& other) const {
+      return std::tie(missing, lacks_shared, (*entry)->id) <=>
+             std::tie(other.missing, other.lacks_shared, (*other.entry)->id);
+    }
+  };
+  std::vector<Candidate> candidates;
+  candidates.reserve(entries.size());
+  for (const auto& entry : entries) {
+    const auto missing = static_cast<size_t>(
+        std::ranges::count_if(entry->selectors, [&](const Selector& selector) {
+          return !process.selectors.Contains(selector);
+        }));
+    const size_t shared = entry->selectors.size() - missing;
+    candidates.push_back({missing, kSelectorsMax - std::min(shared, kSelectorsMax), &entry});
+  }
+  const size_t count = std::min(candidates.size(), kNearEntriesMax);
+  std::partial_sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(count),
+                    candidates.end());
+  std::vector<NearEntry> nearest;
+  for (size_t i = 0; i < count; ++i) {
+    const std::shared_ptr<const Entry>& entry = *candidates[i].entry;
+    std::vector<Selector> missing = MissingOf(*entry, process.selectors);
+    std::string why = Explain(*entry, missing, process, now);
+    nearest.push_back({entry, std::move(missing), std::move(why)});
+  }
+  return nearest;
+}
+
+}  // namespace writ
