@@ -25,9 +25,10 @@ Outcome Retry(Status status) { return Outcome{std::move(status), false}; }
 Outcome Fatal(Status status) { return Outcome{std::move(status), true}; }
 
 Status Banned(const Status& status) {
-  return PermissionDenied(
-      "this agent is banned by the server (" + status.message() +
-      "); an administrator can lift that with `writ agent evict`, after which it may attest again");
+  return PermissionDenied("this agent is banned by the server (" + status.message() +
+                          "); an administrator can lift that with `writ agent evict`, after which "
+                          "it may attest again")
+      .WithReason(status.reason());
 }
 
 // The server's answer, or the node's own inability, that no repetition changes.
@@ -84,6 +85,7 @@ Outcome AgentSelf::RenewEarly(ServerApi& server) {
   }
   Outcome outcome = reattestable ? Attest(server) : Renew(server);
   if (outcome.ok()) return outcome;
+  if (outcome.fatal && DenialOf(outcome.status) == Denial::kBanned) return outcome;
   if (DenialOf(outcome.status) != Denial::kNone) {
     Outcome denied = OnDenied(outcome.status);
     return denied.fatal ? denied : Attest(server);

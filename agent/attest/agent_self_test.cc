@@ -52,6 +52,17 @@ TEST_F(AgentSelfTest, AnAgentThatMayReattestRenewsByAttesting) {
   EXPECT_TRUE(process.Call().ok());
 }
 
+TEST_F(AgentSelfTest, ABanFoundWhenAttestingAnewEndsTheAgentAtOnce) {
+  server_.Set([](auto& knobs) { knobs.reattestable = true; });
+  Process process(*this);
+  ASSERT_TRUE(process.Step().ok());
+  server_.Ban("spiffe://example.org/spire/agent/join_token/t1");
+  clock_.Advance(minutes(34));
+  Outcome outcome = process.Step();
+  EXPECT_TRUE(outcome.fatal);
+  EXPECT_NE(outcome.status.message().find("writ agent evict"), std::string::npos);
+}
+
 TEST_F(AgentSelfTest, AServerThatIsAwayIsNoReasonToStop) {
   server_.Set([](auto& knobs) { knobs.away = true; });
   Process process(*this);
