@@ -2,9 +2,12 @@
 #include "cli/cli.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 #include <ostream>
 
+#include "core/base/bytes.h"
+#include "core/base/nearest.h"
 #include "core/base/version.h"
 
 namespace writ {
@@ -12,6 +15,25 @@ namespace {
 
 constexpr int kExitRefused = 1;
 constexpr int kExitWrongUse = 2;
+
+// The first word that should name a command and names none, with the one that may be meant; empty
+// when there is none.
+std::string UnknownCommand(CLI::App* app, int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    std::vector<std::string> known;
+    for (const CLI::App* command : app->get_subcommands({})) known.push_back(command->get_name());
+    if (known.empty() || word.empty() || word.front() == '-') return "";
+    if (std::ranges::find(known, word) != known.end()) {
+      app = app->get_subcommand(word);
+      continue;
+    }
+    const std::string nearest = NearestWord(word, known);
+    return "there is no command \"" + Printable(word) + "\"" +
+           (nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?");
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -61,6 +83,10 @@ int RunCli(int argc, const char* const* argv, Session& session) {
   AddHealthCommands(app, session);
   AddWhyCommand(app, session);
 
+  if (const std::string unknown = UnknownCommand(&app, argc, argv); !unknown.empty()) {
+    *session.err << "writ: " << unknown << "\nRun with --help for more information.\n";
+    return kExitWrongUse;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

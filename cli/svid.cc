@@ -108,6 +108,9 @@ Status ShowX509(Session& session, const SvidFlags& flags,
                  {"Written", Joined(written)}});
     *session.out << '\n';
   }
+  if (!flags.write.empty()) {
+    TRY(RemoveX509FilesFrom(flags.write, static_cast<int>(fetched.size())));
+  }
   if (session.output == Output::kJson) {
     Json answer = Json::MakeObject();
     answer.Set("svids", std::move(list));
@@ -180,6 +183,7 @@ Result<Time> ShowTokens(Session& session, const SvidFlags& flags,
     if (written.empty()) *session.out << "Token:  " << svid.svid() << '\n';
     *session.out << '\n';
   }
+  if (!flags.write.empty()) TRY(RemoveJwtFilesFrom(flags.write, response.svids_size()));
   if (session.output == Output::kJson) {
     Json answer = Json::MakeObject();
     answer.Set("svids", std::move(list));

@@ -27,4 +27,8 @@ Result<std::vector<std::string>> WriteX509Files(const std::string& directory, in
 // DIR/jwt_svid.N.token, 0600: a token is a bearer secret.
 Result<std::string> WriteJwtFile(const std::string& directory, int number, std::string_view token);
 
+// What an earlier run, which got more of them, has left behind from `number` on.
+Status RemoveX509FilesFrom(const std::string& directory, int number);
+Status RemoveJwtFilesFrom(const std::string& directory, int number);
+
 }  // namespace writ

@@ -59,5 +59,22 @@ TEST_F(SvidFilesTest, WhatIsWrittenReadsBack) {
   EXPECT_TRUE(pem.ends_with("-----END PRIVATE KEY-----\n"));
 }
 
+TEST_F(SvidFilesTest, WhatALargerRunLeftBehindIsRemovedAndNothingElse) {
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(WriteX509Files(dir_.path(), i, chain_, pkcs8_, chain_).ok());
+    ASSERT_TRUE(WriteJwtFile(dir_.path(), i, "a.b.c").ok());
+  }
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "svid.x.key", "mine", 0600).ok());
+  ASSERT_TRUE(RemoveX509FilesFrom(dir_.path(), 1).ok());
+  EXPECT_TRUE(ReadFile(dir_ / "svid.0.key").ok());
+  EXPECT_FALSE(ReadFile(dir_ / "svid.1.key").ok());
+  EXPECT_FALSE(ReadFile(dir_ / "bundle.2.pem").ok());
+  EXPECT_TRUE(ReadFile(dir_ / "svid.x.key").ok());
+  EXPECT_TRUE(ReadFile(dir_ / "jwt_svid.2.token").ok());
+  ASSERT_TRUE(RemoveJwtFilesFrom(dir_.path(), 1).ok());
+  EXPECT_TRUE(ReadFile(dir_ / "jwt_svid.0.token").ok());
+  EXPECT_FALSE(ReadFile(dir_ / "jwt_svid.2.token").ok());
+}
+
 }  // namespace
 }  // namespace writ
