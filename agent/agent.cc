@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "agent/agent_metrics.h"
 #include "agent/api/why_api.h"
 #include "agent/api/workload_api.h"
 #include "agent/cache/cache.h"
@@ -23,7 +24,6 @@
 #include "core/net/grpc_server.h"
 #include "core/net/health.h"
 #include "core/net/http_server.h"
-#include "core/net/metrics.h"
 
 namespace writ {
 namespace {
@@ -88,10 +88,7 @@ class WiredAgent final : public Agent {
   std::unique_ptr<WhyApi> why_;
   std::unique_ptr<WhyApi> admin_why_;
   std::unique_ptr<HealthService> health_;
-  std::unique_ptr<Metrics> metrics_;
-  Gauge* synced_ = nullptr;
-  Gauge* streams_ = nullptr;
-  Gauge* connections_ = nullptr;
+  AgentMetrics metrics_;  // its own lock
   std::unique_ptr<GrpcServer> workload_server_;
   std::unique_ptr<GrpcServer> admin_server_;
   std::unique_ptr<HttpServer> http_;  // null: turned off
@@ -145,10 +142,6 @@ Status WiredAgent::MakeParts() {
   health_ = HealthService::Make({.ready = [this] { return loop_->Ready(); },
                                  .services = {"SpiffeWorkloadAPI"},
                                  .clock = &clock_});
-  metrics_ = Metrics::Make("writ_agent_");
-  synced_ = metrics_->GetGauge("synced", "1 after the first synchronization with the server.");
-  streams_ = metrics_->GetGauge("workload_streams", "Open streams of the Workload API.");
-  connections_ = metrics_->GetGauge("workload_connections", "Connections to the workload socket.");
   return OkStatus();
 }
 
@@ -205,10 +198,13 @@ Status WiredAgent::ListenHttp() {
 }
 
 std::string WiredAgent::Exposition() {
-  synced_->Set(loop_->Ready().ok() ? 1 : 0);
-  streams_->Set(static_cast<double>(workload_api_->OpenStreamCount()));
-  connections_->Set(static_cast<double>(workload_server_->ConnectionCount()));
-  return metrics_->Exposition();
+  return metrics_.Exposition({.synced = loop_->Ready().ok(),
+                              .streams = workload_api_->OpenStreamCount(),
+                              .connections = workload_server_->ConnectionCount(),
+                              .refusals = refusals_.count(),
+                              .cache = cache_->Counts(),
+                              .loop = loop_->Counts(),
+                              .attestations = attestation_->counts()});
 }
 
 Status WiredAgent::Run() {

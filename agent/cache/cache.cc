@@ -101,6 +101,7 @@ class MemoryCache final : public Cache, public std::enable_shared_from_this<Memo
   std::shared_ptr<const WorkloadUpdate> Lookup(const Selectors& selectors) override EXCLUDES(mu_);
   std::shared_ptr<const Bundle> CurrentBundle() const override EXCLUDES(mu_);
   std::vector<std::shared_ptr<const Entry>> Entries() const override EXCLUDES(mu_);
+  CacheCounts Counts() const override EXCLUDES(mu_);
   std::optional<HeldJwt> FindJwt(const Entry& entry,
                                  const std::vector<std::string>& audience) override EXCLUDES(mu_);
   void PutJwt(const Entry& entry, const std::vector<std::string>& audience, HeldJwt jwt) override
@@ -338,7 +339,6 @@ void MemoryCache::Recompute(const std::set<Group*>& affected, Slots& to_notify) 
 
 std::vector<X509Want> WantsOf(const auto& entries) {
   std::vector<X509Want> wants;
-  wants.reserve(entries.size());
   for (const HeldEntry* held : entries) {
     wants.push_back(X509Want{held->entry->id, held->entry->spiffe_id});
   }
@@ -447,9 +447,17 @@ std::shared_ptr<const Bundle> MemoryCache::CurrentBundle() const {
 std::vector<std::shared_ptr<const Entry>> MemoryCache::Entries() const {
   MutexLock lock(mu_);
   std::vector<std::shared_ptr<const Entry>> entries;
-  entries.reserve(entries_.size());
   for (const auto& [id, held] : entries_) entries.push_back(held.entry);
   return entries;
+}
+
+CacheCounts MemoryCache::Counts() const {
+  MutexLock lock(mu_);
+  return {.entries = entries_.size(),
+          .x509 = shelf_.held_count(),
+          .jwt = jwts_.size(),
+          .x509_given_up = shelf_.given_up_count(),
+          .jwt_given_up = jwts_.given_up_count()};
 }
 
 bool MemoryCache::Holds(const Entry& entry) const {

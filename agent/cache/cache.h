@@ -136,6 +136,14 @@ struct CacheLimits {
   int64_t jwt_max = 1000;  // JWT-SVIDs; the least recently used goes first
 };
 
+struct CacheCounts {
+  size_t entries = 0;
+  size_t x509 = 0;
+  size_t jwt = 0;
+  uint64_t x509_given_up = 0;  // since the start, to make room
+  uint64_t jwt_given_up = 0;   // likewise
+};
+
 // What a subscriber needs from the cache besides the bundle.
 enum class Interest { kX509, kBundle };
 
@@ -152,6 +160,7 @@ class Cache : public CacheFeed {
   virtual std::shared_ptr<const Bundle> CurrentBundle() const = 0;  // null before the first
   // All of them, in no particular order: for an operator's question, not for a workload's.
   virtual std::vector<std::shared_ptr<const Entry>> Entries() const = 0;
+  virtual CacheCounts Counts() const = 0;
   // JWT-SVIDs, by entry and audiences (sorted, without repeats). One of an entry that has changed
   // or gone since, or whose authority is tainted or no longer in the bundle, is not found.
   virtual std::optional<HeldJwt> FindJwt(const Entry& entry,

@@ -27,7 +27,9 @@ void JwtLru::Put(const std::string& entry_id, const std::vector<std::string>& au
   }
   uses_.push_front(&at->first);
   at->second.use = uses_.begin();
-  if (held_.size() > size_max_) Drop(held_.find(*uses_.back()));
+  if (held_.size() <= size_max_) return;
+  ++given_up_;
+  Drop(held_.find(*uses_.back()));
 }
 
 void JwtLru::DropEntry(const std::string& entry_id) {

@@ -6,6 +6,7 @@
 // Threads: not thread-safe; the cache's lock guards it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <map>
@@ -31,6 +32,7 @@ class JwtLru {
   }
   void DropUnless(const std::function<bool(const HeldJwt&)>& keep);
   size_t size() const { return held_.size(); }
+  uint64_t given_up_count() const { return given_up_; }
 
  private:
   using Key = std::pair<std::string, std::vector<std::string>>;
@@ -41,6 +43,7 @@ class JwtLru {
   std::map<Key, Held>::iterator Drop(std::map<Key, Held>::iterator at);
 
   const size_t size_max_;
+  uint64_t given_up_ = 0;  // to make room, ever
   std::map<Key, Held> held_;
   std::list<const Key*> uses_;  // the most recent first
 };

@@ -102,6 +102,7 @@ void X509Shelf::DropDemand(HeldEntry* held) {
 std::vector<HeldEntry*> X509Shelf::Shrink() {
   std::vector<HeldEntry*> given_up;
   while (renewals_.size() > held_max_ && !idle_.empty()) {
+    ++given_up_;
     given_up.push_back(idle_.back());
     SetX509(idle_.back(), nullptr);
   }

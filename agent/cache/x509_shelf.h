@@ -53,6 +53,7 @@ class X509Shelf {
   size_t Room() const;
   Time NextRenewal() const;
   size_t held_count() const { return renewals_.size(); }
+  uint64_t given_up_count() const { return given_up_; }
 
  private:
   void Leave(HeldEntry* held);
@@ -66,6 +67,7 @@ class X509Shelf {
   std::list<HeldEntry*> idle_;                   // held and wanted by nobody, last used first
   std::set<HeldEntry*, HeldEntryById> awaited_;  // wanted and not held
   std::vector<HeldEntry*> absent_;               // not held, filled in when there is room
+  uint64_t given_up_ = 0;   // by Shrink(), ever
   size_t next_absent_ = 0;  // where Wanted() goes on, so that one refusal does not stop the others
 };
 

@@ -35,6 +35,7 @@ class ThreadedAgentLoop final : public AgentLoop {
   Status Ready() const override EXCLUDES(mu_);
   JwtSource& jwts() override { return *jwts_; }
   std::optional<Certificate> OwnCertificate() const override;
+  LoopCounts Counts() const override EXCLUDES(mu_);
 
  private:
   static AgentSelfOptions SelfOptions(const AgentLoopOptions& options, AgentState* state);
@@ -46,6 +47,7 @@ class ThreadedAgentLoop final : public AgentLoop {
   Duration PauseAfter(const Outcome& outcome);
   void Wait(Duration pause, const std::stop_token& stop);
   void SetReady(Status ready) EXCLUDES(mu_);
+  void Count(const Outcome& outcome, Duration took) EXCLUDES(mu_);
 
   const AgentLoopOptions options_;           // constant after construction, as are
   const std::unique_ptr<AgentState> state_;  // the state,
@@ -64,6 +66,7 @@ class ThreadedAgentLoop final : public AgentLoop {
   mutable Mutex mu_;
   Status ready_ GUARDED_BY(mu_) = Unavailable("the agent has not attested yet");
   bool was_ready_ GUARDED_BY(mu_) = false;
+  LoopCounts counts_ GUARDED_BY(mu_);
 };
 
 AgentSelfOptions ThreadedAgentLoop::SelfOptions(const AgentLoopOptions& options,
@@ -94,7 +97,9 @@ ServerApiOptions ThreadedAgentLoop::ApiOptions() {
 Status ThreadedAgentLoop::Run(std::stop_token stop) {
   std::stop_callback on_stop(stop, [this] { stop_calls_.request_stop(); });
   while (!stop.stop_requested()) {
+    const MonoTime begun = options_.clock->Monotonic();
     Outcome outcome = Step(stop);
+    Count(outcome, options_.clock->Monotonic() - begun);
     if (stop.stop_requested()) break;
     in_step_ = outcome.ok();
     if (outcome.fatal) {
@@ -193,6 +198,19 @@ std::optional<Certificate> ThreadedAgentLoop::OwnCertificate() const {
   std::optional<TlsIdentity> own = self_.Tls();
   if (!own) return std::nullopt;
   return own->chain.front();
+}
+
+void ThreadedAgentLoop::Count(const Outcome& outcome, Duration took) {
+  MutexLock lock(mu_);
+  ++(outcome.ok() ? counts_.turns_done : counts_.turns_failed);
+  counts_.last_turn = took;
+  counts_.x509_issued = sync_.issued_count();
+  counts_.x509_refused = sync_.refused_count();
+}
+
+LoopCounts ThreadedAgentLoop::Counts() const {
+  MutexLock lock(mu_);
+  return counts_;
 }
 
 Status ThreadedAgentLoop::Ready() const {

@@ -51,6 +51,15 @@ struct AgentLoopOptions {
   HttpFetch fetch;  // empty: core/net's HttpGet
 };
 
+// Since the start.
+struct LoopCounts {
+  uint64_t turns_done = 0;    // in step with the server afterwards
+  uint64_t turns_failed = 0;
+  uint64_t x509_issued = 0;   // workloads' SVIDs, renewals among them
+  uint64_t x509_refused = 0;  // answers that were no SVID
+  Duration last_turn{};       // how long it took
+};
+
 class AgentLoop {
  public:
   static std::unique_ptr<AgentLoop> Make(AgentLoopOptions options);
@@ -64,6 +73,7 @@ class AgentLoop {
   virtual JwtSource& jwts() = 0;
   // The agent's own certificate; nothing before the attestation, or once it has ended.
   virtual std::optional<Certificate> OwnCertificate() const = 0;
+  virtual LoopCounts Counts() const = 0;
 };
 
 }  // namespace writ

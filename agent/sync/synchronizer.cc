@@ -105,6 +105,7 @@ std::shared_ptr<const HeldX509> Synchronizer::Accept(const Order& order,
     if (pkcs8.ok()) held->key_pkcs8 = std::move(pkcs8).value();
   }
   if (!status.ok()) {
+    ++rejected_;
     const bool is_news = refused_.insert(id).second;
     LogLevel level = is_news ? LogLevel::kWarn : LogLevel::kDebug;
     if (options_.log->Enabled(level)) {
@@ -113,6 +114,7 @@ std::shared_ptr<const HeldX509> Synchronizer::Accept(const Order& order,
     }
     return nullptr;
   }
+  ++issued_;
   refused_.erase(id);
   size_t size = 0;
   for (const Certificate& certificate : *result) size += certificate.der().size();

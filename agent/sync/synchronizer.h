@@ -46,6 +46,8 @@ class Synchronizer {
   Status FetchAwaited(std::stop_token stop);
   // When the next SVID is to be renewed.
   Time DueAt() const { return options_.cache->NextRenewal(); }
+  uint64_t issued_count() const { return issued_; }    // ever, as is
+  uint64_t refused_count() const { return rejected_; }  // answers that were no SVID
 
  private:
   struct Order {  // of an SVID
@@ -63,6 +65,8 @@ class Synchronizer {
   EntryVersions versions_;               // of the entries that the cache has
   std::set<std::string> refused_;        // of these, those whose last answer was a failure
   std::shared_ptr<const Bundle> bundle_;  // of the last sync; null before the first
+  uint64_t issued_ = 0;
+  uint64_t rejected_ = 0;
 };
 
 }  // namespace writ

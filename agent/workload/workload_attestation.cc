@@ -35,6 +35,13 @@ std::vector<std::string> WorkloadAttestation::AttestorNames() const {
 
 Result<Selectors> WorkloadAttestation::Attest(const Caller& caller,
                                               std::vector<AttestorFailure>* failures) const {
+  Result<Selectors> selectors = AskAll(caller, failures);
+  ++(selectors.ok() ? done_ : failed_);
+  return selectors;
+}
+
+Result<Selectors> WorkloadAttestation::AskAll(const Caller& caller,
+                                              std::vector<AttestorFailure>* failures) const {
   if (!caller.Alive()) return Unavailable(ProcessText(caller) + " is gone");
   std::vector<Selector> found;
   size_t failed = 0;

@@ -7,6 +7,8 @@
 // Threads: thread-safe.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,12 +32,21 @@ class WorkloadAttestation {
   // `failures`: gets the attestors that failed, also when the whole does.
   Result<Selectors> Attest(const Caller& caller,
                            std::vector<AttestorFailure>* failures = nullptr) const;
+  struct Counts {
+    uint64_t done = 0;    // callers that were identified
+    uint64_t failed = 0;  // callers that were not
+  };
+  Counts counts() const { return {done_, failed_}; }
   // In the order in which they are asked.
   std::vector<std::string> AttestorNames() const;
 
  private:
+  Result<Selectors> AskAll(const Caller& caller, std::vector<AttestorFailure>* failures) const;
+
   const std::vector<std::unique_ptr<WorkloadAttestor>> attestors_;
   Log* const log_;
+  mutable std::atomic<uint64_t> done_ = 0;
+  mutable std::atomic<uint64_t> failed_ = 0;
 };
 
 }  // namespace writ
