@@ -49,6 +49,7 @@ int Validate(const std::vector<std::string>& arguments) {
 }
 
 int Run(const std::vector<std::string>& arguments) {
+  LimitHeaps();
   StopSignal stop;  // before any thread
   Result<AgentConfig> config = LoadAgentConfig(arguments, ProcessEnvironment());
   if (!config.ok()) return Fail(config.status());

@@ -98,6 +98,7 @@ int RestoreCommand(const std::vector<std::string>& given) {
 }
 
 int Run(const std::vector<std::string>& arguments) {
+  LimitHeaps();
   StopSignal stop;  // before any thread
   const Result<ServerConfig> config = LoadServerConfig(arguments, ProcessEnvironment());
   if (!config.ok()) return Fail(config.status());

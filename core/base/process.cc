@@ -2,6 +2,7 @@
 #include "core/base/process.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -58,6 +59,16 @@ Status ForbidCoreDumps() {
     return Internal(std::string("forbid core dumps: ") + strerror(errno));
   }
   return OkStatus();
+}
+
+void LimitHeaps() {
+  constexpr int kHeapsMax = 4;
+  CHECK(mallopt(M_ARENA_MAX, kHeapsMax) == 1);
+}
+
+void ReturnFreeMemory() {
+  constexpr size_t kFreeBytesMax = 16 << 20;
+  if (mallinfo2().fordblks > kFreeBytesMax) malloc_trim(0);
 }
 
 }  // namespace writ

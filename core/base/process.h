@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a daemon does with its own process: signals as something to wait for, and no core dumps.
+// What a daemon does with its own process: signals as something to wait for, no core dumps, and a
+// heap that shrinks again.
 #pragma once
 
 #include "core/base/file.h"
@@ -27,5 +28,11 @@ class StopSignal {
 
 // Neither the kernel nor another process of this user may read our memory: it holds private keys.
 Status ForbidCoreDumps();
+
+// A heap for a few threads each, not for every one: what one thread freed, another may use. For
+// main(), before the first thread.
+void LimitHeaps();
+// Gives memory that is free back to the system when there is much of it: after a peak.
+void ReturnFreeMemory();
 
 }  // namespace writ

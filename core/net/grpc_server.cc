@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/base/process.h"
 #include "core/net/acceptor.h"
 #include "core/net/call_budget.h"
 #include "core/net/client_limits.h"
@@ -34,6 +35,8 @@ constexpr size_t kMemoryBytesMax = 512 << 20;
 // Without a call; clients connect anew at their next one.
 constexpr Duration kConnectionIdleMax = std::chrono::minutes(10);
 constexpr Duration kAgeGrace = std::chrono::minutes(5);
+// After a connection has ended: what a flood took is given back, without a look at each end.
+constexpr Duration kTrimDelay = std::chrono::seconds(5);
 
 int Millis(Duration d) {
   return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(d).count());
@@ -111,6 +114,7 @@ class PosixGrpcServer final : public GrpcServer {
   std::unique_ptr<Acceptor> acceptor_;
   std::unordered_map<uint64_t, int> descriptors_;  // gRPC's ends, by connection
   bool closing_ = false;
+  bool trim_awaited_ = false;
 
   Mutex mu_;
   bool shut_down_ GUARDED_BY(mu_) = false;
@@ -251,6 +255,11 @@ void PosixGrpcServer::Forget(uint64_t connection_id) {
   if (found == descriptors_.end()) return;
   table_.Remove(found->second, connection_id);
   descriptors_.erase(found);
+  if (std::exchange(trim_awaited_, true)) return;
+  loop_->At(options_.clock->Monotonic() + kTrimDelay, [this] {
+    trim_awaited_ = false;
+    ReturnFreeMemory();
+  });
 }
 
 // On a loop of the TLS side: what follows belongs to ours.

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // LogLimit: lets a line that hostile clients can cause through once a minute, not once an attempt.
+// LogRate: lets lines that differ through at a rate that people can read, and counts the others.
 //
 // Threads: thread-safe.
 #pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
 
 #include "core/base/clock.h"
 #include "core/base/mutex.h"
@@ -27,6 +33,34 @@ class LogLimit {
   Clock* const clock_;
   Mutex mu_;
   MonoTime next_ GUARDED_BY(mu_){};
+};
+
+class LogRate {
+ public:
+  // Lines at once; and again one each second.
+  static constexpr double kLinesMax = 50;
+
+  explicit LogRate(Clock* clock) : clock_(clock), since_(clock->Monotonic()) {}
+  // How many lines were left out since the last that was let through; nothing: leave this one out.
+  std::optional<size_t> Take() EXCLUDES(mu_) {
+    MonoTime now = clock_->Monotonic();
+    MutexLock lock(mu_);
+    lines_ = std::min(kLinesMax, lines_ + std::chrono::duration<double>(now - since_).count());
+    since_ = now;
+    if (lines_ < 1) {
+      ++left_out_;
+      return std::nullopt;
+    }
+    lines_ -= 1;
+    return std::exchange(left_out_, 0);
+  }
+
+ private:
+  Clock* const clock_;
+  Mutex mu_;
+  MonoTime since_ GUARDED_BY(mu_);
+  double lines_ GUARDED_BY(mu_) = kLinesMax;
+  size_t left_out_ GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace writ

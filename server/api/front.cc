@@ -141,9 +141,12 @@ void Front::LogOutcome(const Call& call, const Status& outcome) const {
                    : outcome.code() == Code::kPermissionDenied ? LogLevel::kWarn
                                                                : LogLevel::kInfo;
   if (!options_.log->Enabled(level)) return;
-  options_.log->Write(
-      level, "call failed",
-      {{"method", call.row->full_name}, {"caller", call.caller.actor}, {"error", outcome}});
+  std::optional<size_t> left_out = failures_.Take();
+  if (!left_out) return;
+  Log::Fields fields = {
+      {"method", call.row->full_name}, {"caller", call.caller.actor}, {"error", outcome}};
+  if (*left_out > 0) fields.emplace_back("failures_not_logged", *left_out);
+  options_.log->Write(level, "call failed", fields);
 }
 
 grpc::ServerUnaryReactor* Front::Run(grpc::CallbackServerContext* context, const MethodRow* row,

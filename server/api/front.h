@@ -18,6 +18,7 @@
 #include "core/base/log.h"
 #include "core/base/thread.h"
 #include "core/net/grpc_server.h"
+#include "core/net/log_limit.h"
 #include "server/api/authorization.h"
 #include "server/api/call.h"
 #include "server/api/rate_limits.h"
@@ -38,7 +39,7 @@ struct FrontOptions {
 
 class Front {
  public:
-  explicit Front(const FrontOptions& options) : options_(options) {}
+  explicit Front(const FrontOptions& options) : options_(options), failures_(options.clock) {}
 
   // The server that the calls come from: known only after it has started. Earlier calls are
   // answered UNAVAILABLE.
@@ -75,6 +76,7 @@ class Front {
   void LogOutcome(const Call& call, const Status& outcome) const;
 
   const FrontOptions options_;
+  mutable LogRate failures_;  // any caller can make its calls fail
   std::atomic<const GrpcServer*> server_ = nullptr;
 };
 

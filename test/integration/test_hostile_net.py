@@ -3,7 +3,10 @@
 """Hostile clients on every socket of the real binaries: while they do their worst, and afterwards,
 others get their answers, memory stays bounded and the cause is logged once."""
 
+import contextlib
 import pathlib
+import resource
+import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
@@ -16,6 +19,10 @@ FETCH_JWT = "/SpiffeWorkloadAPI/FetchJWTSVID"
 ATTEST = "/spire.api.server.agent.v1.Agent/AttestAgent"
 GET_BUNDLE = "/spire.api.server.bundle.v1.Bundle/GetBundle"
 LIST_ENTRIES = "/spire.api.server.entry.v1.Entry/ListEntries"
+VANISHING_CLIENTS = 10_000
+STUCK_READERS = 200
+SILENT_CLIENTS = 20  # of each kind, on each socket
+CLOSED_SECONDS_MAX = 30  # the first bytes have a deadline of 10 s
 RESET_CALLS = 30_000  # 600 MB, were each of them to stay
 GROWTH_MIB_MAX = 150
 
@@ -25,11 +32,17 @@ def resident_mib(daemon):
     return int(status.partition("VmRSS:")[2].split()[0]) // 1024
 
 
-def served():
+def served(limit_descriptors=None):
     """A server and an agent with one workload, this process."""
     deployment = Deployment(server={"log": {"level": "info"}}, agent={"log": {"level": "info"}})
-    deployment.start_server()
-    deployment.start_agent()
+    deployment.start_server(preexec_fn=limit_descriptors)
+    if limit_descriptors is None:
+        deployment.start_agent()
+    else:
+        agent = deployment.make_agent()
+        agent.start(env={"WRIT_JOIN_TOKEN": deployment.token("spiffe://example.org/node")},
+                    preexec_fn=limit_descriptors)
+        deployment.await_agent()
     deployment.entry("/workload", [own_uid()], "/node")
     wait_until(lambda: "/workload" in deployment.workload("svid", "fetch", "x509"), "an SVID comes")
     return deployment
@@ -67,6 +80,134 @@ def test_calls_that_are_reset_at_once_cost_bounded_memory():
         for daemon, listeners in (deployment.server, 1), (agent, 2):
             said = daemon.log().count("too much is asked")
             expect(said == listeners, f"{daemon.name} says it {said} times for {listeners} sockets")
+
+
+def sockets(deployment):
+    """How to connect to each socket that gRPC serves, and whose it is."""
+    agent = deployment.agents["agent"]
+    return [
+        (agent, lambda: http2.unix(deployment.workload_socket())),
+        (agent, lambda: http2.unix(agent.config["admin_socket"])),
+        (deployment.server, lambda: http2.unix(deployment.server_socket)),
+        (deployment.server, lambda: http2.tls(deployment.port)),
+    ]
+
+
+def call(path, body=http2.EMPTY_MESSAGE, flags=http2.END_STREAM):
+    return (http2.greeting() + http2.frame(http2.HEADERS, http2.END_HEADERS, 1,
+                                           http2.call_headers(path)) +
+            http2.frame(http2.DATA, flags, 1, body))
+
+
+def is_closed(connection):
+    """Whether the peer has ended it; what it said before is read away."""
+    connection.setblocking(False)
+    try:
+        while connection.recv(1 << 16):
+            pass
+        return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return connection.fileno() >= 0
+
+
+def test_clients_that_vanish_leave_nothing_behind():
+    with served() as deployment:
+        agent = deployment.agents["agent"]
+        descriptors = pathlib.Path(f"/proc/{agent.process.pid}/fd")
+        before = len(list(descriptors.iterdir()))
+        resident = resident_mib(agent)
+        whole = call(FETCH_X509)
+        for i in range(VANISHING_CLIENTS):
+            with http2.unix(deployment.workload_socket()) as client:
+                with contextlib.suppress(OSError):
+                    client.sendall(whole[:i * 7 % (len(whole) + 1)])
+        expect_service(deployment)
+        wait_until(lambda: len(list(descriptors.iterdir())) <= before + 5, "their files are closed")
+        growth = resident_mib(agent) - resident
+        expect(growth < GROWTH_MIB_MAX, f"the agent grew by {growth} MiB")
+
+
+def test_readers_that_do_not_read_hold_up_nobody():
+    with served() as deployment, contextlib.ExitStack() as stuck:
+        for _ in range(STUCK_READERS):
+            client = stuck.enter_context(http2.unix(deployment.workload_socket()))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            client.sendall(call(FETCH_X509))
+        deployment.entry("/second", [own_uid()], "/node")
+        wait_until(lambda: "/second" in deployment.workload("svid", "fetch", "x509"),
+                   "a change arrives elsewhere")
+        expect_service(deployment)
+
+
+def test_messages_that_are_too_large_are_refused():
+    five_mib = (5 << 20).to_bytes(4, "big")
+    with served() as deployment:
+        for _, connect in sockets(deployment):
+            with connect() as client:
+                client.sendall(call(FETCH_X509, b"\0" + five_mib + bytes(1000), flags=0))
+                with contextlib.suppress(OSError):
+                    client.sendall(http2.frame(http2.DATA, 0, 1, bytes(1 << 14)) * 400)
+            with connect() as client:  # a frame of 16 MiB, larger than what is allowed
+                client.sendall(http2.greeting() + b"\xff\xff\xff\0\0\0\0\0\1")
+                wait_until(lambda client=client: is_closed(client), "it is ended")
+        expect_service(deployment)
+
+
+def test_garbage_ends_its_connection_alone():
+    with served() as deployment:
+        for _, connect in sockets(deployment):
+            for garbage in (b"GET / HTTP/1.1\r\n\r\n", bytes(100), b"\xff" * 5000,
+                            http2.greeting() + b"\xff" * 5000,
+                            http2.greeting() + http2.frame(http2.HEADERS, 4, 1, b"\xff" * 50)):
+                with connect() as client:
+                    client.sendall(garbage)
+        with http2.tcp(deployment.port) as client:
+            client.sendall(b"\x16\x03\x01\x40\x00" + b"\xff" * 100)
+        expect_service(deployment)
+
+
+def test_silent_and_dribbling_clients_are_dropped():
+    """Half-open TLS, TLS without a word after it, and beginnings that never end."""
+    with served() as deployment, contextlib.ExitStack() as open_ones:
+        clients = []
+        connects = sockets(deployment) + [(deployment.server,
+                                           lambda: http2.tcp(deployment.port))]
+        for _, connect in connects:
+            for said in b"", http2.PREFACE[:10]:
+                for _ in range(SILENT_CLIENTS):
+                    client = open_ones.enter_context(connect())
+                    client.sendall(said)
+                    clients.append(client)
+        for _ in range(SILENT_CLIENTS):
+            client = open_ones.enter_context(http2.tcp(deployment.port))
+            client.sendall(b"\x16\x03\x01\x02\x00\x01")  # a ClientHello's first bytes
+            clients.append(client)
+        expect_service(deployment)
+        wait_until(lambda: all(is_closed(client) for client in clients), "all of them are dropped",
+                   CLOSED_SECONDS_MAX)
+        expect_service(deployment)
+
+
+def test_service_goes_on_when_descriptors_run_out():
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    with served(few) as deployment:
+        for daemon, connect in sockets(deployment)[0], sockets(deployment)[3]:
+            with contextlib.ExitStack() as open_ones:
+                for _ in range(300):
+                    with contextlib.suppress(OSError):
+                        client = open_ones.enter_context(connect())
+                        client.sendall(http2.greeting())
+                # What this client's share leaves is not enough to be served by the same user's
+                # next connection, but the daemon's other sockets and its own work go on.
+                deployment.writ("health", "server")
+                deployment.writ("health", "agent",
+                                socket_path=deployment.agents["agent"].config["admin_socket"])
+                refused = daemon.log().count("Connection refused: its client has its share")
+                expect(refused == 1, f"{daemon.name} says so once, not {refused} times")
+            wait_until(lambda: expect_service(deployment) is None, "all are served again")
 
 
 if __name__ == "__main__":

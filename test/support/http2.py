@@ -38,8 +38,8 @@ def greeting():
 
 def unix(path):
     connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)  # waits while the queue of connections is full
     connection.settimeout(IO_SECONDS)
-    connection.connect(path)
     return connection
 
 
