@@ -35,7 +35,8 @@ Status ErrnoStatus(int error, const std::string& deed) {
                               ", give it access");
     case ENOSPC:
     case EDQUOT:
-      return ResourceExhausted(message + "; free some space");
+    case EFBIG:
+      return ResourceExhausted(message + "; free some space, or raise the limit that is met");
     case ENOTDIR:
     case EISDIR:
     case ELOOP:

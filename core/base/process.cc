@@ -20,7 +20,7 @@ namespace writ {
 StopSignal::StopSignal() {
   sigset_t blocked;
   sigemptyset(&blocked);
-  for (int signal : {SIGPIPE, SIGTERM, SIGINT, SIGHUP}) sigaddset(&blocked, signal);
+  for (int signal : {SIGPIPE, SIGXFSZ, SIGTERM, SIGINT, SIGHUP}) sigaddset(&blocked, signal);
   CHECK(pthread_sigmask(SIG_BLOCK, &blocked, nullptr) == 0);
   sigset_t waited;
   sigemptyset(&waited);

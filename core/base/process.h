@@ -9,8 +9,9 @@
 
 namespace writ {
 
-// Made before the first thread: blocks SIGTERM, SIGINT, SIGHUP and SIGPIPE in the calling thread
-// and in all that it starts. Threads: Stop() by any, the waits by one.
+// Made before the first thread: blocks SIGTERM, SIGINT and SIGHUP in the calling thread and in all
+// that it starts, and SIGPIPE and SIGXFSZ: a peer that is gone and a file that may not grow are
+// errors of the call that meets them. Threads: Stop() by any, the waits by one.
 class StopSignal {
  public:
   StopSignal();

@@ -19,6 +19,7 @@ constexpr Duration kTroubleEvery = minutes(45);
 constexpr Duration kLookEvery = minutes(20);
 constexpr Duration kOutageMax = minutes(12);
 constexpr Duration kSkewMax = seconds(20);
+constexpr Duration kServerJumpMax = minutes(4);
 constexpr int kUidsPerAgent = 4;  // entries of one uid share its workload
 
 }  // namespace
@@ -172,8 +173,11 @@ Duration Simulation::Trouble() {
       break;
     }
     case 8: {
-      SimClock& clock = world_.Chance(0.3) ? server_.clock : AnyAgent().clock;
-      clock.skew = world_.UpTo(kSkewMax * 2) - kSkewMax;
+      if (world_.Chance(0.4)) {
+        server_.clock.skew = world_.UpTo(kServerJumpMax * 2) - kServerJumpMax;
+      } else {
+        AnyAgent().clock.skew = world_.UpTo(kSkewMax * 2) - kSkewMax;
+      }
       break;
     }
     default: {
