@@ -7,12 +7,15 @@ file to add to the corpus."""
 import argparse
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build-fuzz"
 CORPUS = ROOT / "test" / "fuzz" / "corpus"
+# Targets of the second program, which needs gRPC.
+WIRE = set(re.findall(r'{"(\w+)", Fuzz', (ROOT / "test/fuzz/targets_wire.cc").read_text()))
 
 
 def main():
@@ -25,16 +28,19 @@ def main():
                     "-DWRIT_SANITIZE=fuzzer-no-link,address,undefined", "-DWRIT_TESTS=OFF",
                     "-DCMAKE_C_COMPILER=clang-14",
                     "-DCMAKE_CXX_COMPILER=clang++-14"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", BUILD, "writ_fuzz"], check=True)
     targets = [options.target] if options.target else sorted(p.name for p in CORPUS.iterdir())
+    program_of = {target: "writ_fuzz_wire" if target in WIRE else "writ_fuzz"
+                  for target in targets}
+    subprocess.run(["ninja", "-C", BUILD, *sorted(set(program_of.values()))], check=True)
     for target in targets:
         found = BUILD / "found" / target
         found.mkdir(parents=True, exist_ok=True)
         print(f"fuzzing {target} for {options.seconds} s", flush=True)
         done = subprocess.run(
-            [BUILD / "bin" / "writ_fuzz", f"-max_total_time={options.seconds}", "-max_len=16384",
-             "-print_final_stats=1", f"-artifact_prefix={BUILD}/crash-{target}-", found,
-             CORPUS / target], env=dict(os.environ, WRIT_FUZZ_TARGET=target), check=False)
+            [BUILD / "bin" / program_of[target], f"-max_total_time={options.seconds}",
+             "-max_len=16384", "-print_final_stats=1",
+             f"-artifact_prefix={BUILD}/crash-{target}-", found, CORPUS / target],
+            env=dict(os.environ, WRIT_FUZZ_TARGET=target), check=False)
         if done.returncode != 0:
             print(f"{target} failed; add the crash file above to test/fuzz/corpus/{target}")
             return 1

@@ -66,6 +66,7 @@ Status SimServer::RotateOwn() {
 
 Duration SimServer::Step() {
   if (world_->Monotonic() >= disk_fails_until) disk.Heal();
+  if (world_->Monotonic() >= clock_off_until) clock.skew = Duration::zero();
   if (!running_) {
     if (world_->Monotonic() < stay_off_until) return stay_off_until - world_->Monotonic();
     if (Status started = Start(); !started.ok()) {

@@ -70,6 +70,7 @@ class SimServer {
   MonoTime stay_off_until{};    // does not start
   MonoTime slow_until{};        // each call takes seconds
   MonoTime disk_fails_until{};  // and is whole again then
+  MonoTime clock_off_until{};   // and is right again then
   int lose_requests = 0;        // so many calls are answered Unavailable, not done
   int lose_replies = 0;         // so many calls are done and answered Unavailable
   // What was seen.

@@ -175,6 +175,7 @@ Duration Simulation::Trouble() {
     case 8: {
       if (world_.Chance(0.4)) {
         server_.clock.skew = world_.UpTo(kServerJumpMax * 2) - kServerJumpMax;
+        server_.clock_off_until = until;
       } else {
         AnyAgent().clock.skew = world_.UpTo(kSkewMax * 2) - kSkewMax;
       }
