@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
 
-#include <systemd/sd-daemon.h>
-
 #include <optional>
 #include <string>
 #include <utility>
@@ -34,6 +32,7 @@ constexpr mode_t kWorkloadDirectoryMode = 0755;
 constexpr mode_t kAdminSocketMode = 0660;
 constexpr mode_t kAdminDirectoryMode = 0750;
 // Of the two seconds that a stop may take; the rest is for what the loop is doing.
+constexpr std::chrono::milliseconds kServiceManagerMayTake{500};
 constexpr Duration kCallsMayTake = std::chrono::milliseconds(500);
 
 Result<std::unique_ptr<KeyManager>> OpenKeys(const AgentConfig& config) {
@@ -68,6 +67,7 @@ class WiredAgent final : public Agent {
                                                   std::vector<grpc::Service*> services,
                                                   UnixListenerOptions listener);
   std::string Exposition();
+  void Tell(std::string_view state);
   void StopServing();
 
   const AgentConfig config_;
@@ -207,6 +207,11 @@ std::string WiredAgent::Exposition() {
                               .attestations = attestation_->counts()});
 }
 
+void WiredAgent::Tell(std::string_view state) {
+  const Status told = NotifyServiceManager(state, kServiceManagerMayTake);
+  if (!told.ok()) log_->Warn("the service manager does not hear", {{"error", told}});
+}
+
 Status WiredAgent::Run() {
   Status verdict;
   Thread loop("agent-loop", [&](std::stop_token stop) {
@@ -214,9 +219,9 @@ Status WiredAgent::Run() {
     stop_->Stop();
   });
   // The sockets answer; a server that is away is not a failed start.
-  sd_notify(0, "READY=1");
+  Tell("READY=1");
   stop_->Wait();
-  sd_notify(0, "STOPPING=1");
+  Tell("STOPPING=1");
   log_->Info("stopping");
   loop.RequestStop();  // ends its calls to the server, so that no caller waits for them
   StopServing();

@@ -53,7 +53,7 @@ int Run(const std::vector<std::string>& arguments) {
   StopSignal stop;  // before any thread
   Result<AgentConfig> config = LoadAgentConfig(arguments, ProcessEnvironment());
   if (!config.ok()) return Fail(config.status());
-  const std::unique_ptr<StderrLog> log = MakeStderrLog(config->log.level, config->log.format);
+  const std::unique_ptr<AdjustableLog> log = MakeStderrLog(config->log.level, config->log.format);
   for (const std::string& warning : Warnings(*config)) log->Warn(warning);
   for (const Status& status : {ForbidCoreDumps(), RaiseFileLimit()}) {
     if (!status.ok()) log->Warn("cannot prepare the process", {{"reason", status}});

@@ -82,6 +82,7 @@ int RunCli(int argc, const char* const* argv, Session& session) {
   AddSvidCommands(app, session);
   AddHealthCommands(app, session);
   AddWhyCommand(app, session);
+  AddLogLevelCommands(app, session);
 
   if (const std::string unknown = UnknownCommand(&app, argc, argv); !unknown.empty()) {
     *session.err << "writ: " << unknown << "\nRun with --help for more information.\n";

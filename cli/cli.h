@@ -73,6 +73,7 @@ void AddSvidCommands(CLI::App& app, Session& session);
 void AddSvidMintCommands(CLI::App& svid, Session& session);
 void AddHealthCommands(CLI::App& app, Session& session);
 void AddWhyCommand(CLI::App& app, Session& session);
+void AddLogLevelCommands(CLI::App& app, Session& session);
 
 int RunCli(int argc, const char* const* argv, Session& session);
 

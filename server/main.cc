@@ -2,9 +2,8 @@
 //
 // writ-server: the command line of the server. Exit status: 0 done, 1 refused or failed, 2 wrong
 // use.
-#include <systemd/sd-daemon.h>
-
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -26,6 +25,8 @@ namespace writ {
 namespace {
 
 constexpr std::string_view kProgram = "writ-server";
+
+constexpr std::chrono::milliseconds kServiceManagerMayTake{500};
 
 constexpr char kUsage[] =
     "writ-server: the authority of one trust domain: it attests nodes and issues SVIDs.\n"
@@ -97,12 +98,17 @@ int RestoreCommand(const std::vector<std::string>& given) {
                       SystemClock().Now()));
 }
 
+void Tell(Log& log, std::string_view state) {
+  const Status told = NotifyServiceManager(state, kServiceManagerMayTake);
+  if (!told.ok()) log.Warn("the service manager does not hear", {{"error", told}});
+}
+
 int Run(const std::vector<std::string>& arguments) {
   LimitHeaps();
   StopSignal stop;  // before any thread
   const Result<ServerConfig> config = LoadServerConfig(arguments, ProcessEnvironment());
   if (!config.ok()) return Fail(config.status());
-  const std::unique_ptr<StderrLog> log = MakeStderrLog(config->log.level, config->log.format);
+  const std::unique_ptr<AdjustableLog> log = MakeStderrLog(config->log.level, config->log.format);
   for (const std::string& warning : Warnings(*config)) log->Warn(warning);
   for (const Status& status : {ForbidCoreDumps(), RaiseFileLimit()}) {
     if (!status.ok()) log->Warn("cannot prepare the process", {{"reason", status}});
@@ -117,9 +123,9 @@ int Run(const std::vector<std::string>& arguments) {
     log->Error("writ-server ends: it cannot start", {{"reason", server.status()}});
     return kExitFailed;
   }
-  sd_notify(0, "READY=1");
+  Tell(*log, "READY=1");
   while (stop.WaitForReload()) (*server)->Reload();
-  sd_notify(0, "STOPPING=1");
+  Tell(*log, "STOPPING=1");
   (*server)->Stop();
   log->Info("writ-server has stopped");
   return kExitDone;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/own_identity.h"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
+#include "core/base/bytes.h"
 #include "core/keys/key_manager.h"
 #include "core/spiffe/svid.h"
 
@@ -11,6 +13,13 @@ namespace writ {
 namespace {
 
 constexpr Duration kRetryAfter = std::chrono::seconds(5);
+
+// Whether the bundle holds the authority, untainted.
+bool Vouches(const Bundle& bundle, const std::string& authority_id) {
+  return std::any_of(bundle.x509.begin(), bundle.x509.end(), [&](const X509Authority& authority) {
+    return !authority.tainted && HexEncode(authority.certificate.subject_key_id()) == authority_id;
+  });
+}
 
 }  // namespace
 
@@ -35,9 +44,37 @@ Result<TlsIdentity> OwnIdentity::NewSvid() {
     identity.chain.push_back(TRY(Certificate::FromDer(der), "read the server's own SVID"));
   }
   identity.signer = MakeSoftwareSigner(std::move(key));
+  signed_by_ = HexEncode(identity.chain.back().authority_key_id());
+  {
+    MutexLock lock(mu_);
+    chain_ = identity.chain;
+  }
   Time now = needs_.clock->Now();
   rotate_at_ = now + (svid.not_after - now) / 2;
   return identity;
+}
+
+std::vector<Certificate> OwnIdentity::Chain() const {
+  MutexLock lock(mu_);
+  return chain_;
+}
+
+Time OwnIdentity::Step() {
+  if (needs_.clock->Now() >= rotate_at_) return Rotate();
+  const std::shared_ptr<const Bundle> bundle = needs_.bundle->Current();
+  if (Vouches(*bundle, signed_by_)) return rotate_at_;
+  if (Vouches(*bundle, needs_.authorities->CurrentX509()->authority_id)) {
+    waits_ = false;
+    needs_.log->Warn("the authority of the server's own SVID is tainted or gone from the bundle",
+                     {{"authority_id", signed_by_}});
+    return Rotate();
+  }
+  // The one that signs is no better: another has to be activated first.
+  if (!std::exchange(waits_, true)) {
+    needs_.log->Error("the X.509 authority that signs is tainted or gone from the bundle",
+                      {{"authority_id", signed_by_}});
+  }
+  return needs_.clock->Now() + kRetryAfter;
 }
 
 Time OwnIdentity::Rotate() {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <span>
 
 #include "core/keys/key_manager.h"
@@ -42,6 +43,7 @@ class OwnIdentityTest : public ::testing::Test {
   OwnIdentity::Needs Needs() {
     return {.trust_domain = td_,
             .issuer = issuer_.get(),
+            .authorities = authorities_.get(),
             .bundle = bundle_.get(),
             .clock = &clock_,
             .log = &log_};
@@ -63,18 +65,19 @@ TEST_F(OwnIdentityTest, RotatesAtHalfOfItsLife) {
   auto identity = Take(OwnIdentity::Make(Needs()));
   EXPECT_EQ(identity->RotateAt(), clock_.Now() + std::chrono::minutes(30));
   clock_.Advance(std::chrono::minutes(30));
-  EXPECT_EQ(identity->Rotate(), clock_.Now() + std::chrono::minutes(30));
+  EXPECT_EQ(identity->Step(), clock_.Now() + std::chrono::minutes(30));
   EXPECT_EQ(audit_.Events().size(), 2u);
 }
 
 TEST_F(OwnIdentityTest, FailedRotationIsLoggedAndSoonTriedAgain) {
   auto identity = Take(OwnIdentity::Make(Needs()));
+  clock_.Advance(std::chrono::minutes(30));
   audit_.Fail(Unavailable("the disk is full"));
-  Time again = identity->Rotate();
+  Time again = identity->Step();
   EXPECT_LE(again, clock_.Now() + std::chrono::minutes(1));
   EXPECT_EQ(log_.Count("cannot renew the server's own SVID"), 1);
   audit_.Fail(OkStatus());
-  EXPECT_GT(identity->Rotate(), again);
+  EXPECT_GT(identity->Step(), again);
 }
 
 TEST_F(OwnIdentityTest, ClientsAreHeldToTheCurrentBundle) {
@@ -91,6 +94,59 @@ TEST_F(OwnIdentityTest, ClientsAreHeldToTheCurrentBundle) {
                   })
                   .ok());
   EXPECT_FALSE(identity->VerifyClient(chain).ok());
+}
+
+TEST_F(OwnIdentityTest, BeforeItsTimeNothingHappens) {
+  auto identity = Take(OwnIdentity::Make(Needs()));
+  EXPECT_EQ(identity->Step(), identity->RotateAt());
+  EXPECT_EQ(audit_.Events().size(), 1u);
+}
+
+// The authority that signed the SVID is tainted after another took its place.
+TEST_F(OwnIdentityTest, IsRenewedAtOnceWhenItsAuthorityIsTaintedOrRemoved) {
+  for (bool tainted : {true, false}) {
+    auto identity = Take(OwnIdentity::Make(Needs()));
+    const Certificate before = identity->Chain().front();
+    const std::string old_id = authorities_->CurrentX509()->authority_id;
+    while (authorities_->CurrentX509()->authority_id == old_id) {
+      clock_.Advance(std::chrono::hours(1));
+      authorities_->Step();
+    }
+    // Of before the change, and not due by its age in this story.
+    clock_.JumpWallTime(identity->RotateAt() - std::chrono::minutes(1) - clock_.Now());
+    EXPECT_EQ(identity->Step(), identity->RotateAt());
+    ASSERT_TRUE(bundle_
+                    ->Edit([&](Bundle& bundle) {
+                      auto old = std::find_if(
+                          bundle.x509.begin(), bundle.x509.end(), [&](const X509Authority& a) {
+                            return a.certificate.subject_key_id() == before.authority_key_id();
+                          });
+                      if (tainted) old->tainted = true;
+                      if (!tainted) bundle.x509.erase(old);
+                      return OkStatus();
+                    })
+                    .ok());
+    identity->Step();
+    const Certificate after = identity->Chain().front();
+    EXPECT_NE(after.serial(), before.serial());
+    EXPECT_EQ(after.authority_key_id(), authorities_->CurrentX509()->certificate.subject_key_id());
+    size_t renewals = audit_.Events().size();
+    identity->Step();
+    EXPECT_EQ(audit_.Events().size(), renewals);  // once
+  }
+}
+
+TEST_F(OwnIdentityTest, WaitsForAnotherAuthorityWhenTheOneThatSignsIsTainted) {
+  auto identity = Take(OwnIdentity::Make(Needs()));
+  ASSERT_TRUE(bundle_
+                  ->Edit([](Bundle& bundle) {
+                    for (X509Authority& authority : bundle.x509) authority.tainted = true;
+                    return OkStatus();
+                  })
+                  .ok());
+  for (int i = 0; i < 3; ++i) EXPECT_LE(identity->Step(), clock_.Now() + std::chrono::minutes(1));
+  EXPECT_EQ(audit_.Events().size(), 1u);
+  EXPECT_EQ(log_.Count("the X.509 authority that signs is tainted"), 1);
 }
 
 TEST_F(OwnIdentityTest, ExpiredClientIsRefused) {

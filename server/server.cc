@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/mutex.h"
+#include "core/base/process.h"
 #include "core/base/thread.h"
 #include "core/net/grpc_server.h"
 #include "core/net/health.h"
@@ -83,6 +84,8 @@ class WiredServer final : public Server {
   std::optional<EntryApi> entry_api_;
   std::optional<SvidApi> svid_api_;
   std::optional<WhyApi> why_api_;
+  std::optional<DebugApi> debug_api_;
+  std::optional<LoggerApi> logger_api_;
   std::unique_ptr<HealthService> health_;
   std::optional<WorkerPool> workers_;
   std::optional<Endpoint> tcp_;
@@ -100,6 +103,7 @@ Status WiredServer::Open() {
   state_ = TRY(ServerState::Open(config_, kit_));
   identity_ = TRY(OwnIdentity::Make({.trust_domain = *config_.trust_domain,
                                      .issuer = state_->issuer.get(),
+                                     .authorities = state_->authorities.get(),
                                      .bundle = state_->bundle.get(),
                                      .clock = kit_.clock,
                                      .log = kit_.log}));
@@ -111,8 +115,8 @@ Status WiredServer::Open() {
                                   .non_reattestable = config_.prune.non_reattestable});
   MakeApis();
   TRY(Listen());
-  StepHealth();
   TRY(ListenHttp());
+  StepHealth();
   StartLoops();
   return OkStatus();
 }
@@ -129,7 +133,14 @@ void WiredServer::MakeApis() {
   entry_api_.emplace(td, s.registry.get(), &s.store->entries(), kit_.clock, kit_.random);
   svid_api_.emplace(td, s.registry.get(), s.issuer.get(), kit_.clock);
   why_api_.emplace(td, s.registry.get(), kit_.clock);
-  health_ = HealthService::Make({.ready = [this] { return Ready(); }, .clock = kit_.clock});
+  debug_api_.emplace(DebugApi::Needs{.registry = s.registry.get(),
+                                     .bundle = s.bundle.get(),
+                                     .clock = kit_.clock,
+                                     .own_chain = [this] { return identity_->Chain(); }});
+  logger_api_.emplace(kit_.log);
+  health_ = HealthService::Make({.ready = [this] { return Ready(); },
+                                 .services = ServerServices::Names(),
+                                 .clock = kit_.clock});
   workers_.emplace("worker", kWorkers, kWaitingCallsMax);
   limits_.emplace(config_.rate_limit, kit_.clock);
 
@@ -145,6 +156,8 @@ void WiredServer::MakeApis() {
                   .entry = &*entry_api_,
                   .svid = &*svid_api_,
                   .why = &*why_api_};
+                  .debug = &*debug_api_,
+                  .logger = &*logger_api_};
   tcp_.emplace(front, apis, /*admin_socket=*/false);
   admin_.emplace(front, apis, /*admin_socket=*/true);
 }
@@ -200,14 +213,16 @@ void WiredServer::StartLoops() {
   connections_loop_ = add("connections", kNever, [this] { return CloseStaleConnections(); });
   state_->bundle->Watch([loop = connections_loop_](const Bundle&) { loop->Notify(); });
   add("authorities", now, [this] { return state_->authorities->Step(); });
-  add("own-svid", identity_->RotateAt(), [this] { return identity_->Rotate(); });
+  Loop* own_svid = add("own-svid", identity_->RotateAt(), [this] { return identity_->Step(); });
+  state_->bundle->Watch([own_svid](const Bundle&) { own_svid->Notify(); });
   add("health", now, [this] { return StepHealth(); });
   add("prune", now, [this] { return pruning_->Step(); });
   add("integrity", now, [this] { return StepIntegrity(); });
   uint64_t watchdog_micros = 0;
   if (sd_watchdog_enabled(0, &watchdog_micros) > 0) {
     add("watchdog", now, [this, every = std::chrono::microseconds(watchdog_micros / 2)] {
-      sd_notify(0, "WATCHDOG=1");
+      // One that was lost is followed by the next.
+      (void)NotifyServiceManager("WATCHDOG=1", std::chrono::milliseconds(0));
       return kit_.clock->Now() + every;
     });
   }

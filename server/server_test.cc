@@ -22,6 +22,7 @@
 #include "server/api/authorization.h"
 #include "spire/api/server/agent/v1/agent.grpc.pb.h"
 #include "spire/api/server/bundle/v1/bundle.grpc.pb.h"
+#include "spire/api/server/debug/v1/debug.grpc.pb.h"
 #include "spire/api/server/entry/v1/entry.grpc.pb.h"
 #include "spire/api/server/svid/v1/svid.grpc.pb.h"
 #include "test/fake/fake_log.h"
@@ -365,6 +366,25 @@ TEST_F(ServerTest, CallsAboveTheRateWaitUntilTheirDeadlineAndTheAdminSocketIsFre
   }
 }
 
+TEST_F(ServerTest, DebugShowsWhatTheServerPresentsAndHealthKnowsItsServices) {
+  Start();
+  grpc::ClientContext context;
+  spire::api::server::debug::v1::GetInfoResponse info;
+  ASSERT_TRUE(spire::api::server::debug::v1::Debug::NewStub(Admin())
+                  ->GetInfo(&context, {}, &info)
+                  .ok());
+  ASSERT_EQ(info.svid_chain_size(), 2);
+  EXPECT_EQ(info.svid_chain(0).id().path(), "/spire/server");
+  grpc::health::v1::HealthCheckRequest health;
+  for (const char* service : {"", "spire.api.server.entry.v1.Entry"}) {
+    health.set_service(service);
+    grpc::health::v1::HealthCheckResponse state;
+    grpc::ClientContext asking;
+    ASSERT_TRUE(grpc::health::v1::Health::NewStub(Admin())->Check(&asking, health, &state).ok());
+    EXPECT_EQ(state.status(), grpc::health::v1::HealthCheckResponse::SERVING) << service;
+  }
+}
+
 TEST_F(ServerTest, AdminSocketHasItsModesAndAnswersHealth) {
   Start();
   struct stat socket {};
@@ -399,6 +419,12 @@ TEST_F(ServerTest, ValidateChangesNothingAndFindsABrokenStore) {
   CreateEntry("/web");
   Stop();
   EXPECT_TRUE(ValidateData(config_, /*deep=*/true).ok());
+  ServerConfig other = config_;
+  other.listen.socket_group = "there-is-no-such-group";
+  EXPECT_EQ(ValidateData(other, /*deep=*/false).code(), Code::kNotFound);
+  other = config_;
+  other.data_dir = config_.sqlite_path + "/below/a/file";
+  EXPECT_FALSE(ValidateData(other, /*deep=*/false).ok());
   ASSERT_TRUE(WriteFileAtomic(config_.sqlite_path, std::string(10'000, 'x'), 0600).ok());
   EXPECT_FALSE(ValidateData(config_, /*deep=*/true).ok());
   EXPECT_FALSE(Server::Start(config_, kit_).ok());

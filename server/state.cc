@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include "core/net/listener.h"
+
 namespace writ {
 namespace {
 
@@ -96,9 +98,12 @@ Status ValidateData(const ServerConfig& config, bool deep) {
   TRY(NodeVerifiers::Make(config.node_attestors, config.node_attestor_options,
                           {.trust_domain = *config.trust_domain}),
       "node_attestors");
+  TRY(CheckSocketGroup(config.listen.socket_group), "listen.socket_group");
   struct stat found {};
   if (stat(config.data_dir.c_str(), &found) != 0) {
-    if (errno == ENOENT) return OkStatus();
+    if (errno == ENOENT) {
+      return CheckMakeDirectories(config.data_dir).Annotate("data_dir cannot be made");
+    }
     return Unavailable("data_dir " + config.data_dir + ": " + std::strerror(errno));
   }
   if (!S_ISDIR(found.st_mode)) {

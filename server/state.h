@@ -32,7 +32,7 @@ namespace writ {
 struct ServerKit {
   Clock* clock;  // all borrowed
   Random* random;
-  Log* log;
+  AdjustableLog* log;
 };
 
 struct ServerState {

@@ -160,6 +160,23 @@ Status MakeDirectories(const std::string& path, mode_t mode) {
   return path.ends_with('/') ? OkStatus() : MakeDirectory(path, mode);
 }
 
+Status CheckMakeDirectories(const std::string& path) {
+  std::string there = path;
+  struct stat info {};
+  while (stat(there.c_str(), &info) != 0) {
+    const size_t slash = there.find_last_of('/');
+    if (errno != ENOENT || slash == std::string::npos || there == "/") {
+      return ErrnoStatus(errno, "look at " + there);
+    }
+    there.resize(std::max<size_t>(slash, 1));
+  }
+  if (!S_ISDIR(info.st_mode)) return FailedPrecondition(there + " is no directory");
+  if (access(there.c_str(), W_OK | X_OK) != 0) {
+    return ErrnoStatus(errno, "make a directory in " + there);
+  }
+  return OkStatus();
+}
+
 Result<std::vector<std::string>> ListDirectory(const std::string& path) {
   std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(path.c_str()), closedir);
   if (directory == nullptr) return ErrnoStatus(errno, "list " + path);

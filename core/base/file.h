@@ -54,6 +54,8 @@ Status RemoveFile(const std::string& path);
 // Makes a directory and its parents. Those it makes get exactly `mode`; existing ones are left
 // alone.
 Status MakeDirectories(const std::string& path, mode_t mode);
+// Whether MakeDirectories() could, by the rights of what is there; makes nothing.
+Status CheckMakeDirectories(const std::string& path);
 
 // Plain file names in a directory, sorted.
 Result<std::vector<std::string>> ListDirectory(const std::string& path);

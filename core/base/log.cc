@@ -80,7 +80,7 @@ std::string JsonLine(LogLevel level, std::string_view sentence, const Log::Field
   return json.Dump().substr(1);
 }
 
-class SpdlogStderr final : public StderrLog {
+class SpdlogStderr final : public AdjustableLog {
  public:
   SpdlogStderr(LogLevel level, LogFormat format)
       : format_(format), logger_("", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
@@ -112,7 +112,7 @@ class SpdlogStderr final : public StderrLog {
 
 }  // namespace
 
-std::unique_ptr<StderrLog> MakeStderrLog(LogLevel level, LogFormat format) {
+std::unique_ptr<AdjustableLog> MakeStderrLog(LogLevel level, LogFormat format) {
   return std::make_unique<SpdlogStderr>(level, format);
 }
 

@@ -54,13 +54,14 @@ class Log {
   }
 };
 
-// Lines to standard error, the level settable while running (SIGHUP, Logger API).
-class StderrLog : public Log {
+// One whose level can be set while running.
+class AdjustableLog : public Log {
  public:
   virtual void SetLevel(LogLevel level) = 0;
   virtual LogLevel Level() const = 0;
 };
-std::unique_ptr<StderrLog> MakeStderrLog(LogLevel level, LogFormat format);
+// Lines to standard error.
+std::unique_ptr<AdjustableLog> MakeStderrLog(LogLevel level, LogFormat format);
 
 Result<LogLevel> ParseLogLevel(std::string_view text);    // "debug", "info", "warn", "error"
 Result<LogFormat> ParseLogFormat(std::string_view text);  // "text", "json"

@@ -9,11 +9,17 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <iterator>
 #include <string>
+
+#include "core/base/environment.h"
 
 namespace writ {
 
@@ -52,6 +58,35 @@ bool StopSignal::WaitForReload() {
 }
 
 void StopSignal::Stop() { CHECK(eventfd_write(stopped_.get(), 1) == 0); }
+
+Status NotifyServiceManager(std::string_view state, std::chrono::milliseconds patience) {
+  const Environment environment = ProcessEnvironment();
+  const auto named = environment.find("NOTIFY_SOCKET");
+  if (named == environment.end() || named->second.empty()) return OkStatus();
+  std::string path = named->second;
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  if (path.size() >= sizeof(address.sun_path)) {
+    return InvalidArgument("NOTIFY_SOCKET is longer than a socket's path may be");
+  }
+  if (path.front() == '@') path.front() = '\0';  // an abstract socket
+  std::copy(path.begin(), path.end(), address.sun_path);
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+  const Fd socket_fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  auto failed = [] {
+    return Unavailable(std::string("tell the service manager: ") + strerror(errno));
+  };
+  if (!socket_fd.valid()) return failed();
+  // Connected, so that poll() waits for room at the other end.
+  if (connect(socket_fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
+    return failed();
+  }
+  pollfd room{.fd = socket_fd.get(), .events = POLLOUT, .revents = 0};
+  while (poll(&room, 1, static_cast<int>(patience.count())) < 0) {
+    if (errno != EINTR) return failed();
+  }
+  if (send(socket_fd.get(), state.data(), state.size(), MSG_NOSIGNAL) < 0) return failed();
+  return OkStatus();
+}
 
 Status ForbidCoreDumps() {
   const rlimit none{.rlim_cur = 0, .rlim_max = 0};

@@ -2,7 +2,12 @@
 //
 // What a daemon does with its own process: signals as something to wait for, no core dumps, and a
 // heap that shrinks again.
+// What a daemon does with its own process: signals as something to wait for, what the
+// service manager is told, and no core dumps.
 #pragma once
+
+#include <chrono>
+#include <string_view>
 
 #include "core/base/file.h"
 #include "core/base/status.h"
@@ -26,6 +31,10 @@ class StopSignal {
   Fd hangups_;  // a signalfd of SIGHUP alone; constant after construction
   Fd stopped_;  // an eventfd; constant after construction
 };
+
+// Tells the service manager (systemd) "READY=1" or the like, when there is one. A manager that does
+// not read holds us for `patience` at most: Unavailable then.
+Status NotifyServiceManager(std::string_view state, std::chrono::milliseconds patience);
 
 // Neither the kernel nor another process of this user may read our memory: it holds private keys.
 Status ForbidCoreDumps();

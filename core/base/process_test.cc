@@ -3,14 +3,18 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
 
 #include "core/base/thread.h"
+#include "test/support/paths.h"
 
 namespace writ {
 namespace {
@@ -67,6 +71,42 @@ TEST(ProcessTest, CoreDumpsAreForbidden) {
               return ok ? 0 : 1;
             }),
             0);
+}
+
+class NotifyTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    path_.copy(address.sun_path, path_.size());
+    ASSERT_EQ(bind(manager_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    setenv("NOTIFY_SOCKET", path_.c_str(), 1);
+  }
+  void TearDown() override { unsetenv("NOTIFY_SOCKET"); }
+
+  TempDir dir_;
+  const std::string path_ = dir_ / "notify";
+  const Fd manager_{socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+};
+
+TEST_F(NotifyTest, TheServiceManagerHears) {
+  ASSERT_TRUE(NotifyServiceManager("READY=1", std::chrono::milliseconds(0)).ok());
+  char heard[64];
+  EXPECT_EQ(std::string(heard, recv(manager_.get(), heard, sizeof(heard), 0)), "READY=1");
+  unsetenv("NOTIFY_SOCKET");
+  EXPECT_TRUE(NotifyServiceManager("READY=1", std::chrono::milliseconds(0)).ok());
+}
+
+TEST_F(NotifyTest, AManagerThatDoesNotReadHoldsNobody) {
+  Status told;
+  int sent = 0;
+  while (told.ok() && sent < 100'000) {
+    told = NotifyServiceManager("WATCHDOG=1", std::chrono::milliseconds(0));
+    ++sent;
+  }
+  EXPECT_EQ(told.code(), Code::kUnavailable);
+  setenv("NOTIFY_SOCKET", (path_ + "-gone").c_str(), 1);
+  EXPECT_EQ(NotifyServiceManager("READY=1", std::chrono::milliseconds(0)).code(),
+            Code::kUnavailable);
 }
 
 }  // namespace

@@ -132,6 +132,8 @@ Status RefuseWhatIsNoSocket(const std::string& path) {
 
 }  // namespace
 
+Status CheckSocketGroup(const std::string& group) { return FindGroup(group).status(); }
+
 UnixListener::UnixListener(Fd fd, std::string path, dev_t device, ino_t inode)
     : fd_(std::move(fd)), path_(std::move(path)), device_(device), inode_(inode) {}
 

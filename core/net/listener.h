@@ -21,6 +21,9 @@ struct UnixListenerOptions {
   unsigned directory_mode = 0750;  // of the directory, when it is made
 };
 
+// Whether the group can be given to a socket; "" always can.
+Status CheckSocketGroup(const std::string& group);
+
 // A bound and listening Unix socket. A stale socket at the path is replaced: the caller holds the
 // data directory's lock, so nobody else serves it. Anything there but a socket is left alone and
 // refused. The destructor removes the path, unless another socket stands there by now.

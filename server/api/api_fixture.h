@@ -20,7 +20,9 @@
 #include "server/api/authorization.h"
 #include "server/api/bundle_api.h"
 #include "server/api/convert.h"
+#include "server/api/debug_api.h"
 #include "server/api/entry_api.h"
+#include "server/api/logger_api.h"
 #include "server/api/svid_api.h"
 #include "server/attest/agent_gate.h"
 #include "server/attest/attestation.h"
@@ -78,6 +80,12 @@ class ApiFixture : public ::testing::Test {
                                          issuer_.get(), &clock_, &random_);
     svids_ = std::make_unique<SvidApi>(td_, registry_.get(), issuer_.get(), &clock_);
     bundles_ = std::make_unique<BundleApi>(bundle_.get());
+    logger_ = std::make_unique<LoggerApi>(&log_);
+    debug_ = std::make_unique<DebugApi>(DebugApi::Needs{
+        .registry = registry_.get(),
+        .bundle = bundle_.get(),
+        .clock = &clock_,
+        .own_chain = [this] { return std::vector{*TlsCaller("/spire/server").leaf}; }});
   }
 
   template <typename T>
@@ -190,6 +198,8 @@ class ApiFixture : public ::testing::Test {
   std::unique_ptr<AgentApi> agents_;
   std::unique_ptr<SvidApi> svids_;
   std::unique_ptr<BundleApi> bundles_;
+  std::unique_ptr<DebugApi> debug_;
+  std::unique_ptr<LoggerApi> logger_;
 };
 
 }  // namespace writ

@@ -53,7 +53,9 @@ class FrontTest : public ApiFixture {
     services_ = std::make_unique<ServerServices>(ServerApis{.agent = agents_.get(),
                                                             .bundle = bundles_.get(),
                                                             .entry = entries_.get(),
-                                                            .svid = svids_.get()},
+                                                            .svid = svids_.get(),
+                                                            .debug = debug_.get(),
+                                                            .logger = logger_.get()},
                                                  front_.get(), /*admin_socket=*/true);
     server_ = Take(GrpcServer::Start({.name = "admin",
                                       .services = services_->Borrow(),

@@ -57,6 +57,20 @@ std::unique_ptr<RpcService> MakeBundle(BundleApi* api, Front* front) {
   return service;
 }
 
+std::unique_ptr<RpcService> MakeDebug(DebugApi* api, Front* front) {
+  auto service = std::make_unique<RpcService>("spire.api.server.debug.v1.Debug", front);
+  service->Unary("GetInfo", api, &DebugApi::GetInfo);
+  return service;
+}
+
+std::unique_ptr<RpcService> MakeLogger(LoggerApi* api, Front* front) {
+  auto service = std::make_unique<RpcService>("spire.api.server.logger.v1.Logger", front);
+  service->Unary("GetLogger", api, &LoggerApi::GetLogger)
+      .Unary("SetLogLevel", api, &LoggerApi::SetLogLevel)
+      .Unary("ResetLogLevel", api, &LoggerApi::ResetLogLevel);
+  return service;
+}
+
 }  // namespace
 
 ServerServices::ServerServices(const ServerApis& apis, Front* front, bool admin_socket) {
@@ -72,10 +86,8 @@ ServerServices::ServerServices(const ServerApis& apis, Front* front, bool admin_
   auto why = std::make_unique<RpcService>("writ.v1.ServerWhy", front);
   why->Unary("ExplainIdentity", apis.why, &WhyApi::ExplainIdentity);
   services_.push_back(std::move(why));
-  for (const char* name :
-       {"spire.api.server.debug.v1.Debug", "spire.api.server.logger.v1.Logger"}) {
-    services_.push_back(std::make_unique<RpcService>(name, front));
-  }
+  services_.push_back(MakeDebug(apis.debug, front));
+  services_.push_back(MakeLogger(apis.logger, front));
 }
 
 ServerServices::~ServerServices() = default;
@@ -84,6 +96,15 @@ std::vector<grpc::Service*> ServerServices::Borrow() const {
   std::vector<grpc::Service*> borrowed;
   for (const auto& service : services_) borrowed.push_back(service.get());
   return borrowed;
+}
+
+std::vector<std::string> ServerServices::Names() {
+  std::vector<std::string> names;
+  for (const MethodRow& row : AllMethods()) {
+    if (!row.service().starts_with("spire.")) continue;
+    if (names.empty() || names.back() != row.service()) names.emplace_back(row.service());
+  }
+  return names;
 }
 
 }  // namespace writ

@@ -7,12 +7,15 @@
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "server/api/agent_api.h"
 #include "server/api/bundle_api.h"
+#include "server/api/debug_api.h"
 #include "server/api/entry_api.h"
 #include "server/api/front.h"
+#include "server/api/logger_api.h"
 #include "server/api/svid_api.h"
 #include "server/api/why_api.h"
 
@@ -24,6 +27,8 @@ struct ServerApis {
   EntryApi* entry;
   SvidApi* svid;
   WhyApi* why;
+  DebugApi* debug;
+  LoggerApi* logger;
 };
 
 class ServerServices {
@@ -33,6 +38,8 @@ class ServerServices {
   ~ServerServices();
 
   std::vector<grpc::Service*> Borrow() const;
+  // The names of SPIRE's services, for health.
+  static std::vector<std::string> Names();
 
  private:
   std::vector<std::unique_ptr<grpc::Service>> services_;  // constant after construction
