@@ -131,7 +131,7 @@ void WiredServer::MakeApis() {
                      kit_.clock, kit_.random);
   bundle_api_.emplace(s.bundle.get());
   entry_api_.emplace(td, s.registry.get(), &s.store->entries(), kit_.clock, kit_.random);
-  svid_api_.emplace(td, s.registry.get(), s.issuer.get(), kit_.clock);
+  svid_api_.emplace(td, s.registry.get(), s.issuer.get(), s.bundle.get(), kit_.clock);
   why_api_.emplace(td, s.registry.get(), kit_.clock);
   debug_api_.emplace(DebugApi::Needs{.registry = s.registry.get(),
                                      .bundle = s.bundle.get(),
@@ -155,7 +155,7 @@ void WiredServer::MakeApis() {
                   .bundle = &*bundle_api_,
                   .entry = &*entry_api_,
                   .svid = &*svid_api_,
-                  .why = &*why_api_};
+                  .why = &*why_api_,
                   .debug = &*debug_api_,
                   .logger = &*logger_api_};
   tcp_.emplace(front, apis, /*admin_socket=*/false);

@@ -37,6 +37,8 @@ IssuerOptions IssuerOptionsOf(const ServerConfig& config, const ServerState& sta
           .jwt_ttl = config.svid.jwt_ttl,
           .jwt_issuer = config.svid.jwt_issuer,
           .subject = config.svid.subject,
+          .ca_ttl = config.ca.ttl,
+          .ca_subject = config.ca.subject,
           .authorities = state.authorities.get(),
           .audit = state.audit.get(),
           .clock = kit.clock,

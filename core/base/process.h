@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a daemon does with its own process: signals as something to wait for, no core dumps, and a
-// heap that shrinks again.
-// What a daemon does with its own process: signals as something to wait for, what the
-// service manager is told, and no core dumps.
+// What a daemon does with its own process: signals as something to wait for, what the service
+// manager is told, no core dumps, and a heap that shrinks again.
 #pragma once
 
 #include <chrono>

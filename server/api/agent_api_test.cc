@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/api/agent_api.h"
 
+#include <set>
+
 #include "core/base/thread.h"
 #include "server/api/api_fixture.h"
 
@@ -229,6 +231,69 @@ TEST_F(AgentApiTest, ListedAgentsPassTheFilters) {
   bad.mutable_filter()->set_by_expires_before("tomorrow");
   Call call = AsLocal();
   EXPECT_EQ(agents_->ListAgents(call, bad).code(), Code::kInvalidArgument);
+}
+
+TEST_F(AgentApiTest, ListWithoutPageSizeNeverPassesAMessageAndPagesHaveNoGaps) {
+  for (int i = 0; i < 12; ++i) {
+    AddAgent("/spire/agent/x509pop/" + std::to_string(i), [](Agent& agent) {
+      for (int n = 0; n < 60; ++n) {
+        agent.selectors.Insert({"x509pop", std::to_string(n) + std::string(8000, 'x')});
+      }
+    });
+  }
+  for (int page_size : {0, 5}) {
+    agent_pb::ListAgentsRequest request;
+    request.set_page_size(page_size);
+    Call call = AsLocal();
+    std::set<std::string> seen;
+    int pages = 0;
+    do {
+      agent_pb::ListAgentsResponse page = Take(agents_->ListAgents(call, request));
+      EXPECT_LE(page.ByteSizeLong(), kMessageBytesMax);
+      if (page_size > 0) {
+        EXPECT_LE(page.agents_size(), page_size);
+      }
+      for (const types::Agent& agent : page.agents()) {
+        EXPECT_TRUE(seen.insert(agent.id().path()).second) << agent.id().path();
+      }
+      request.set_page_token(page.next_page_token());
+      ++pages;
+    } while (!request.page_token().empty());
+    EXPECT_EQ(seen.size(), 12u);
+    EXPECT_GT(pages, 1);
+  }
+}
+
+TEST_F(AgentApiTest, AgentsAreFoundByTheirSelectorsInAllFourWays) {
+  AddAgent("/spire/agent/x509pop/a", [](Agent& agent) { agent.selectors = {{"a", "1"}}; });
+  AddAgent("/spire/agent/x509pop/ab", [](Agent& agent) {
+    agent.selectors = {{"a", "1"}, {"b", "2"}};
+  });
+  AddAgent("/spire/agent/x509pop/c", [](Agent& agent) { agent.selectors = {{"c", "3"}}; });
+  auto found = [this](types::SelectorMatch::MatchBehavior match,
+                      const std::vector<std::pair<const char*, const char*>>& selectors) {
+    agent_pb::ListAgentsRequest request;
+    auto* by = request.mutable_filter()->mutable_by_selector_match();
+    by->set_match(match);
+    for (const auto& [type, value] : selectors) {
+      types::Selector* selector = by->add_selectors();
+      selector->set_type(type);
+      selector->set_value(value);
+    }
+    Call call = AsLocal();
+    std::set<std::string> names;
+    agent_pb::ListAgentsResponse page = Take(agents_->ListAgents(call, request));
+    for (const types::Agent& agent : page.agents()) {
+      names.insert(agent.id().path().substr(std::string("/spire/agent/x509pop/").size()));
+    }
+    return names;
+  };
+  using Names = std::set<std::string>;
+  EXPECT_EQ(found(types::SelectorMatch::MATCH_EXACT, {{"a", "1"}}), Names{"a"});
+  EXPECT_EQ(found(types::SelectorMatch::MATCH_SUBSET, {{"a", "1"}, {"b", "2"}}),
+            (Names{"a", "ab"}));
+  EXPECT_EQ(found(types::SelectorMatch::MATCH_SUPERSET, {{"a", "1"}}), (Names{"a", "ab"}));
+  EXPECT_EQ(found(types::SelectorMatch::MATCH_ANY, {{"b", "2"}, {"c", "3"}}), (Names{"ab", "c"}));
 }
 
 TEST_F(AgentApiTest, GetAgentShowsWhatTheMaskNames) {

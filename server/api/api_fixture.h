@@ -78,7 +78,7 @@ class ApiFixture : public ::testing::Test {
         std::make_unique<EntryApi>(td_, registry_.get(), &store_.entries(), &clock_, &random_);
     agents_ = std::make_unique<AgentApi>(td_, registry_.get(), &store_.agents(), attestor_.get(),
                                          issuer_.get(), &clock_, &random_);
-    svids_ = std::make_unique<SvidApi>(td_, registry_.get(), issuer_.get(), &clock_);
+    svids_ = std::make_unique<SvidApi>(td_, registry_.get(), issuer_.get(), bundle_.get(), &clock_);
     bundles_ = std::make_unique<BundleApi>(bundle_.get());
     logger_ = std::make_unique<LoggerApi>(&log_);
     debug_ = std::make_unique<DebugApi>(DebugApi::Needs{

@@ -351,6 +351,29 @@ TEST_F(EntryApiTest, AuthorizedEntriesAreTheAgentsAndItsDescendants) {
   EXPECT_EQ(paths, (std::set<std::string>{"/mine", "/below"}));
 }
 
+TEST_F(EntryApiTest, AuthorizedEntriesThatFillMoreThanAMessageAreRefusedAndNeverCut) {
+  AddAgent(kAgentPath);
+  auto add = [this](int i) {
+    AddEntry("/w" + std::to_string(i), [](Entry& entry) {
+      for (int n = 0; n < 60; ++n) {
+        entry.selectors.Insert({"unix", std::to_string(n) + std::string(8000, 'x')});
+      }
+    });
+  };
+  for (int i = 0; i < 8; ++i) add(i);
+  Call call = AsAgent();
+  auto response = Take(entries_->GetAuthorizedEntries(call, {}));
+  EXPECT_EQ(response.entries_size(), 8);
+  EXPECT_LE(response.ByteSizeLong(), kMessageBytesMax);
+  add(8);
+  Status refused = entries_->GetAuthorizedEntries(call, {}).status();
+  EXPECT_EQ(refused.code(), Code::kResourceExhausted);
+  EXPECT_NE(refused.message().find("SyncAuthorizedEntries"), std::string::npos);
+  entry_pb::GetAuthorizedEntriesRequest masked;  // what is not asked for takes no room
+  masked.mutable_output_mask()->set_spiffe_id(true);
+  EXPECT_EQ(Take(entries_->GetAuthorizedEntries(call, masked)).entries_size(), 9);
+}
+
 TEST_F(EntryApiTest, BatchesAreBounded) {
   entry_pb::BatchDeleteEntryRequest request;
   for (size_t i = 0; i <= kBatchItemsMax; ++i) request.add_ids("x");

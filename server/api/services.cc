@@ -44,7 +44,8 @@ std::unique_ptr<RpcService> MakeSvid(SvidApi* api, Front* front) {
   service->Unary("MintX509SVID", api, &SvidApi::MintX509Svid)
       .Unary("MintJWTSVID", api, &SvidApi::MintJwtSvid)
       .Unary("BatchNewX509SVID", api, &SvidApi::BatchNewX509Svid, ItemsOf)
-      .Unary("NewJWTSVID", api, &SvidApi::NewJwtSvid);
+      .Unary("NewJWTSVID", api, &SvidApi::NewJwtSvid)
+      .Unary("NewDownstreamX509CA", api, &SvidApi::NewDownstreamX509Ca);
   return service;
 }
 

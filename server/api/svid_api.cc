@@ -155,4 +155,19 @@ Result<svid_pb::NewJWTSVIDResponse> SvidApi::NewJwtSvid(Call& call,
   return response;
 }
 
+// The caller's entry says `downstream`: authorization has seen to it.
+Result<svid_pb::NewDownstreamX509CAResponse> SvidApi::NewDownstreamX509Ca(
+    Call& call, const svid_pb::NewDownstreamX509CARequest& request) {
+  Csr csr = TRY(ParseCsr(request.csr()), "malformed CSR");
+  DownstreamCaRequest wanted{.key = std::move(csr.key), .ttl = TtlFrom(request.preferred_ttl())};
+  IssuedX509 ca = TRY(issuer_->IssueDownstreamCa(wanted, call.caller.actor),
+                      "failed to sign downstream X.509 CA");
+  svid_pb::NewDownstreamX509CAResponse response;
+  for (std::string& der : ca.chain) response.add_ca_cert_chain(std::move(der));
+  for (const X509Authority& authority : bundle_->Current()->x509) {
+    response.add_x509_authorities(authority.certificate.der());
+  }
+  return response;
+}
+
 }  // namespace writ

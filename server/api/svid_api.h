@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SvidApi: what SPIRE's SVID service does: minting for operators, and SVIDs for an agent's entries.
+// SvidApi: what SPIRE's SVID service does: minting for operators, and SVIDs for an agent's entries,
+// CAs for servers below this one.
 //
 // Threads: thread-safe. May block (the audit log).
 #pragma once
 
 #include "core/base/clock.h"
 #include "server/api/call.h"
+#include "server/bundle/bundle_holder.h"
 #include "server/entry/registry.h"
 #include "server/issue/issuer.h"
 #include "spire/api/server/svid/v1/svid.pb.h"
@@ -20,8 +22,9 @@ inline constexpr int kSvidBatchMax = 1000;
 
 class SvidApi {
  public:
-  SvidApi(TrustDomain td, const Registry* registry, Issuer* issuer, Clock* clock)
-      : td_(std::move(td)), registry_(registry), issuer_(issuer), clock_(clock) {}
+  SvidApi(TrustDomain td, const Registry* registry, Issuer* issuer, const BundleHolder* bundle,
+          Clock* clock)
+      : td_(std::move(td)), registry_(registry), issuer_(issuer), bundle_(bundle), clock_(clock) {}
 
   Result<svid_pb::MintX509SVIDResponse> MintX509Svid(Call& call,
                                                      const svid_pb::MintX509SVIDRequest& request);
@@ -31,6 +34,8 @@ class SvidApi {
       Call& call, const svid_pb::BatchNewX509SVIDRequest& request);
   Result<svid_pb::NewJWTSVIDResponse> NewJwtSvid(Call& call,
                                                  const svid_pb::NewJWTSVIDRequest& request);
+  Result<svid_pb::NewDownstreamX509CAResponse> NewDownstreamX509Ca(
+      Call& call, const svid_pb::NewDownstreamX509CARequest& request);
 
  private:
   Result<X509Request> RequestFor(const SpiffeId& agent, const svid_pb::NewX509SVIDParams& params,
@@ -39,6 +44,7 @@ class SvidApi {
   const TrustDomain td_;
   const Registry* const registry_;  // all borrowed
   Issuer* const issuer_;
+  const BundleHolder* const bundle_;
   Clock* const clock_;
 };
 

@@ -163,5 +163,54 @@ TEST_F(SvidApiTest, JwtForAnEntryOfTheAgentAlone) {
   EXPECT_EQ(svid.id().path(), "/mine");
 }
 
+TEST_F(SvidApiTest, DownstreamCaSignsWhatTheBundleVouchesFor) {
+  PrivateKey key = *PrivateKey::Generate(KeyType::kEcP256);
+  std::shared_ptr<Signer> signer = MakeSoftwareSigner(key);
+  svid_pb::NewDownstreamX509CARequest request;
+  request.set_csr(Take(MakeCsr({.uri_sans = {"spiffe://example.org"}}, *signer)));
+  request.set_preferred_ttl(3600);
+  Call call = As(TlsCaller("/downstream"));
+  svid_pb::NewDownstreamX509CAResponse response = Take(svids_->NewDownstreamX509Ca(call, request));
+  ASSERT_EQ(response.ca_cert_chain_size(), 1);
+  ASSERT_EQ(response.x509_authorities_size(), 1);
+  Certificate ca = Take(Certificate::FromDer(response.ca_cert_chain(0)));
+  EXPECT_TRUE(ca.is_ca());
+  EXPECT_EQ(ca.uri_sans(), std::vector<std::string>{"spiffe://example.org"});
+  EXPECT_EQ(ca.not_after(), clock_.Now() + std::chrono::hours(1));
+  EXPECT_EQ(ca.public_key(), key.Public());
+  EXPECT_NE(ca.SubjectText().find("DOWNSTREAM-1"), std::string::npos) << ca.SubjectText();
+  EXPECT_EQ(audit_.Events().back().action, "downstream_ca.issue");
+
+  CertificateTemplate leaf{.serial = Serial::Generate(random_),
+                           .subject = {.organization = "Writ"},
+                           .not_before = clock_.Now(),
+                           .not_after = clock_.Now() + std::chrono::minutes(30),
+                           .uri_sans = {kWeb}};
+  std::vector<Certificate> chain = {
+      Take(Certificate::FromDer(Take(SignCertificate(
+          leaf, LeafKey().Public(), {ca.subject_der(), ca.subject_key_id(), signer.get()})))),
+      ca};
+  auto bundle = bundle_->Current();
+  EXPECT_TRUE(VerifyX509Svid(chain, std::span(bundle.get(), 1), clock_.Now()).ok());
+}
+
+TEST_F(SvidApiTest, DownstreamCaEndsWithItsSignerAndNeedsAGoodCsrAndItsRecord) {
+  svid_pb::NewDownstreamX509CARequest request;
+  Call call = As(TlsCaller("/downstream"));
+  EXPECT_EQ(svids_->NewDownstreamX509Ca(call, request).code(), Code::kInvalidArgument);
+  request.set_csr("not DER");
+  EXPECT_EQ(svids_->NewDownstreamX509Ca(call, request).code(), Code::kInvalidArgument);
+  request.set_csr(Csr());
+  for (int ttl : {0, -1, 1'000'000'000}) {
+    request.set_preferred_ttl(ttl);
+    Certificate ca = Take(
+        Certificate::FromDer(Take(svids_->NewDownstreamX509Ca(call, request)).ca_cert_chain(0)));
+    EXPECT_LE(ca.not_after(), authorities_->CurrentX509()->certificate.not_after());
+    EXPECT_GT(ca.not_after(), clock_.Now() + std::chrono::hours(23));
+  }
+  audit_.Fail(Unavailable("the disk is full"));
+  EXPECT_EQ(svids_->NewDownstreamX509Ca(call, request).code(), Code::kUnavailable);
+}
+
 }  // namespace
 }  // namespace writ

@@ -7,12 +7,15 @@
 #include "core/base/bytes.h"
 #include "core/base/json.h"
 #include "core/crypto/jws.h"
+#include "core/spiffe/svid.h"
 
 namespace writ {
 namespace {
 
 constexpr Duration kBackdate = std::chrono::seconds(10);  // for clocks that are behind ours
 constexpr size_t kJtiBytes = 16;
+// SPIRE's words: the number is the length of the chain above.
+constexpr char kDownstreamUnit[] = "DOWNSTREAM-1";
 
 Time WholeSeconds(Time t) { return FromUnixSeconds(ToUnixSeconds(t)); }
 
@@ -73,6 +76,8 @@ class OneLineIssuer final : public Issuer {
   Result<IssuedX509> IssueAgentX509(
       const X509Request& request, const std::string& actor,
       const std::function<Status(const IssuedX509&)>& commit) override;
+  Result<IssuedX509> IssueDownstreamCa(const DownstreamCaRequest& request,
+                                       const std::string& actor) override;
   Result<IssuedJwt> IssueJwt(const JwtRequest& request, const std::string& actor) override;
 
  private:
@@ -81,12 +86,24 @@ class OneLineIssuer final : public Issuer {
   }
   Result<IssuedX509> SignX509(const X509Request& request, X509Purpose purpose, const X509Ca& ca,
                               Time now) const;
+  Result<IssuedX509> SignDownstreamCa(const DownstreamCaRequest& request, const X509Ca& ca,
+                                      Time now) const;
   Result<IssuedJwt> SignJwt(const JwtRequest& request, const JwtSigner& signer, Time now,
                             AuditEvent& event) const;
   Status Append(std::span<const AuditEvent> events) const;
 
   const IssuerOptions options_;
 };
+
+// What was signed, or why not.
+void SetOutcome(AuditEvent& event, const Result<IssuedX509>& issued, const X509Ca& ca) {
+  if (issued.ok()) {
+    event.details.emplace_back("serial", issued->serial.ToDecimal());
+    event.details.emplace_back("not_after", FormatTime(issued->not_after));
+    event.details.emplace_back("authority_id", ca.authority_id);
+  }
+  SetOutcome(event, issued.status());
+}
 
 AuditEvent EventOf(const X509Request& request, const Result<IssuedX509>& issued,
                    X509Purpose purpose, const X509Ca& ca, const std::string& actor) {
@@ -96,12 +113,7 @@ AuditEvent EventOf(const X509Request& request, const Result<IssuedX509>& issued,
   if (!request.dns_names.empty()) {
     event.details.emplace_back("dns_names", ListOf(request.dns_names));
   }
-  if (issued.ok()) {
-    event.details.emplace_back("serial", issued->serial.ToDecimal());
-    event.details.emplace_back("not_after", FormatTime(issued->not_after));
-    event.details.emplace_back("authority_id", ca.authority_id);
-  }
-  SetOutcome(event, issued.status());
+  SetOutcome(event, issued, ca);
   return event;
 }
 
@@ -160,6 +172,42 @@ Result<IssuedX509> OneLineIssuer::IssueAgentX509(
     if (!committed.ok()) issued = committed;
   }
   AuditEvent event = EventOf(request, issued, X509Purpose::kAgent, *ca, actor);
+  Status recorded = Append(std::span(&event, 1));
+  if (issued.ok() && !recorded.ok()) return recorded;
+  return issued;
+}
+
+Result<IssuedX509> OneLineIssuer::SignDownstreamCa(const DownstreamCaRequest& request,
+                                                   const X509Ca& ca, Time now) const {
+  const TrustDomain& td = options_.trust_domain;
+  CertificateTemplate wanted;
+  wanted.serial = Serial::Generate(*options_.random);
+  wanted.subject = options_.ca_subject;
+  wanted.subject.organizational_unit = kDownstreamUnit;
+  wanted.subject.serial_number = wanted.serial.ToDecimal();
+  wanted.not_before = WholeSeconds(now) - kBackdate;
+  const Duration ttl = request.ttl > Duration::zero() ? request.ttl : options_.ca_ttl;
+  wanted.not_after = TRY(EndOf(now, ttl, ca.certificate.not_after(), "X.509"));
+  wanted.uri_sans = {td.id()};
+  wanted.is_ca = true;
+  Issuer509 issuer{ca.certificate.subject_der(), ca.certificate.subject_key_id(), ca.signer.get()};
+  std::string der = TRY(SignCertificate(wanted, request.key, issuer));
+  // A CA is looked at before anybody relies on it.
+  const Certificate made = TRY(Certificate::FromDer(der), "read back the downstream CA");
+  TRY(CheckX509Authority(made, td), "verify the downstream CA");
+  TRY(VerifyChain(std::span(&made, 1), std::span(&ca.certificate, 1), now),
+      "verify the downstream CA");
+  SpiffeId id = TRY(SpiffeId::FromPath(td, ""));
+  return IssuedX509{std::move(id), {std::move(der)}, std::move(wanted.serial), wanted.not_after};
+}
+
+Result<IssuedX509> OneLineIssuer::IssueDownstreamCa(const DownstreamCaRequest& request,
+                                                    const std::string& actor) {
+  std::shared_ptr<const X509Ca> ca = options_.authorities->CurrentX509();
+  Result<IssuedX509> issued = SignDownstreamCa(request, *ca, options_.clock->Now());
+  AuditEvent event{
+      .action = "downstream_ca.issue", .actor = actor, .subject = options_.trust_domain.id()};
+  SetOutcome(event, issued, *ca);
   Status recorded = Append(std::span(&event, 1));
   if (issued.ok() && !recorded.ok()) return recorded;
   return issued;

@@ -40,6 +40,12 @@ struct IssuedX509 {
   Time not_after;
 };
 
+// A CA of a server below this one, in this trust domain.
+struct DownstreamCaRequest {
+  PublicKey key;
+  Duration ttl = Duration::zero();  // zero: the authorities' own; always cut to the signer's life
+};
+
 struct JwtRequest {
   SpiffeId id;
   std::vector<std::string> audience;
@@ -64,6 +70,8 @@ struct IssuerOptions {
   Duration jwt_ttl = std::chrono::minutes(5);
   std::string jwt_issuer;    // `iss`; empty: absent
   Subject subject;           // of leaves; the first DNS name becomes its CN
+  Duration ca_ttl = std::chrono::hours(24);  // of downstream CAs
+  Subject ca_subject;        // of downstream CAs; unit and serial number are ours
   Authorities* authorities;  // all borrowed
   AuditLog* audit;
   Clock* clock;
@@ -84,6 +92,8 @@ class Issuer {
   virtual Result<IssuedX509> IssueAgentX509(
       const X509Request& request, const std::string& actor,
       const std::function<Status(const IssuedX509&)>& commit) = 0;
+  virtual Result<IssuedX509> IssueDownstreamCa(const DownstreamCaRequest& request,
+                                               const std::string& actor) = 0;
   virtual Result<IssuedJwt> IssueJwt(const JwtRequest& request, const std::string& actor) = 0;
 };
 
