@@ -14,12 +14,14 @@
 
 namespace writ {
 
-class SimLog final : public Log {
+class SimLog final : public AdjustableLog {
  public:
   SimLog(SimWorld* world, std::string program) : world_(world), program_(std::move(program)) {}
 
   void Write(LogLevel level, std::string_view sentence, const Fields& fields) override;
-  bool Enabled(LogLevel level) const override { return level >= LogLevel::kInfo; }
+  bool Enabled(LogLevel level) const override { return level >= level_; }
+  void SetLevel(LogLevel level) override { level_ = level; }
+  LogLevel Level() const override { return level_; }
   std::string Text() const;
 
  private:
@@ -27,6 +29,7 @@ class SimLog final : public Log {
 
   SimWorld* const world_;
   const std::string program_;
+  LogLevel level_ = LogLevel::kInfo;
   std::deque<std::string> lines_;
 };
 

@@ -39,7 +39,7 @@ Status SimServer::Start() {
                    &clock, &random_);
   r.bundles.emplace(s.bundle.get());
   r.entries.emplace(td_, s.registry.get(), &s.store->entries(), &clock, &random_);
-  r.svids.emplace(td_, s.registry.get(), s.issuer.get(), &clock);
+  r.svids.emplace(td_, s.registry.get(), s.issuer.get(), s.bundle.get(), &clock);
   r.pruning.emplace(Pruning::Needs{.store = &s.store->agents(),
                                    .audit = s.audit.get(),
                                    .clock = &clock,
