@@ -35,7 +35,8 @@ struct Load {
 };
 
 // `operation` gets 0, 1, 2 ... and may run in several threads at once. The first failure ends it.
-// The answer: {"operations": n, "wall_us": per operation, "cpu_us": {"server": per operation, ...}}.
+// The answer, each figure for one operation:
+// {"operations": n, "wall_us": ..., "cpu_us": {"server": ..., "agent": ...}}.
 Result<Json> Measure(const Load& load, const std::function<Status(size_t)>& operation);
 
 }  // namespace writ
