@@ -17,6 +17,8 @@ namespace entryv1 = spire::api::server::entry::v1;
 
 using Stub = SpiffeWorkloadAPI::Stub;
 
+constexpr size_t kStreamsOfConnection = 100;  // that share one; well under the agent's limit
+
 void Prepare(grpc::ClientContext& context) {
   context.AddMetadata("workload.spiffe.io", "true");
 }
@@ -111,7 +113,7 @@ Result<Json> WorkloadStreams(const Deployment& at) {
   std::vector<std::unique_ptr<Stub>> stubs;
   std::deque<X509Stream> streams;
   auto open_one = [&]() -> Status {
-    if (stubs.empty() || at.own_connection) {
+    if (at.own_connection || streams.size() % kStreamsOfConnection == 0) {
       stubs.push_back(SpiffeWorkloadAPI::NewStub(OwnChannel(at.workload_socket)));
     }
     X509SVIDResponse response;

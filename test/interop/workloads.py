@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
 import zipfile
 
@@ -42,6 +43,37 @@ def as_nobody():
     if os.getuid() != 0:
         raise Skip("only root can run a child as another user")
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+
+def need_programs(packages):
+    """Debian's packages, by the program that each brings; installed where we may."""
+    missing = [package for program, package in packages.items() if not shutil.which(program)]
+    if not missing:
+        return
+    if os.getuid() != 0 or not shutil.which("apt-get"):
+        raise Skip(f"these packages are missing: {' '.join(missing)}")
+    done = subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
+                          env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        raise Skip(f"apt gave no {' '.join(missing)}: {done.stdout[-300:]}")
+
+
+def run_client(deployment, name, command_in, **env):
+    """Runs a client twice in a directory that everybody may read: as this user with the identities,
+    then, where we may, as one without. `command_in(directory)`: the command. The exit status."""
+    env = dict(os.environ, SPIFFE_ENDPOINT_SOCKET=endpoint(deployment), **env)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        command = command_in(pathlib.Path(directory))
+        code = subprocess.run(command, env=env, check=False).returncode
+        try:
+            nobody = as_nobody()
+        except Skip as reason:
+            print(f"skip {name} without an identity: {reason}")
+            return code
+        env["WRIT_EXPECT_NO_IDENTITY"] = "1"
+        return code or subprocess.run(command, env=env, cwd="/", check=False, **nobody).returncode
 
 
 def find_go():
