@@ -6,6 +6,7 @@
 // Threads: used by one thread at a time.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,11 @@
 #include "server/audit/audit_log.h"
 
 namespace writ {
+
+// How a method answers that must not hold its thread until it can. Called once; call and request
+// live until then.
+template <class Response>
+using Reply = std::function<void(Result<Response>)>;
 
 struct Call {
   const MethodRow* row = nullptr;  // constant after construction, as is the caller

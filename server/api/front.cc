@@ -150,18 +150,25 @@ void Front::LogOutcome(const Call& call, const Status& outcome) const {
 }
 
 grpc::ServerUnaryReactor* Front::Run(grpc::CallbackServerContext* context, const MethodRow* row,
-                                     size_t items, Work work) {
+                                     size_t items, Where where, Work work) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  bool accepted = Submit([this, context, row, items, reactor, work = std::move(work)] {
+  auto steps = [this, context, row, items, reactor, work = std::move(work)] {
     auto passage = std::make_shared<Passage>(Begin(row));
     Status opened = Open(*context, *passage);
     if (!opened.ok()) return reactor->Finish(Close(*passage, std::move(opened)));
-    Admit(*context, passage->call, items, [this, reactor, passage, work](Status turn) {
-      if (turn.ok()) turn = work(passage->call);
-      reactor->Finish(Close(*passage, std::move(turn)));
+    Finish finish = [this, reactor, passage](Status outcome) {
+      reactor->Finish(Close(*passage, std::move(outcome)));
+    };
+    Admit(*context, passage->call, items, [passage, work, finish](Status turn) {
+      if (!turn.ok()) return finish(std::move(turn));
+      work(passage->call, finish);
     });
-  });
-  if (!accepted) reactor->Finish(Overloaded());
+  };
+  if (where == Where::kHere) {
+    steps();
+  } else if (!Submit(std::move(steps))) {
+    reactor->Finish(Overloaded());
+  }
   return reactor;
 }
 

@@ -45,11 +45,17 @@ class Front {
   // answered UNAVAILABLE.
   void Attach(const GrpcServer* server) { server_.store(server); }
 
-  using Work = std::function<Status(Call&)>;
+  using Finish = std::function<void(Status)>;
+  // Calls `finish` once, before it returns or later.
+  using Work = std::function<void(Call&, Finish finish)>;
+  enum class Where {
+    kWorker,  // `work` may block
+    kHere,    // it never does, and is short: a change of threads would cost more
+  };
   // Runs a unary call: `work` after authorization and its turn, in which it counts as `items`; then
   // Finish on the context's own reactor.
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, const MethodRow* row,
-                                size_t items, Work work);
+                                size_t items, Where where, Work work);
 
   // The same in steps, for streams. Open(), Admit() and Close() run on a worker.
   struct Passage {

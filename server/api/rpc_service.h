@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // RpcService: one gRPC service whose methods are rows of the authorization table, each served by
-// one function: a unary method by `Result<Response> Function(Call&, const Request&)`, a streaming
-// one by a Conversation (stream.h). Rows without a function pass authorization and then answer
+// one function: a unary method by `Result<Response> Function(Call&, const Request&)`, or one that
+// gets a Reply to call when it is ready, a streaming one by a Conversation (stream.h). Rows without a function pass authorization and then answer
 // UNIMPLEMENTED.
 //
 // Why not the generated CallbackService classes: they take five lines of glue for each of some
@@ -44,21 +44,23 @@ class RpcService final : public grpc::Service {
   RpcService& Unary(std::string_view method, Api* api,
                     Result<Response> (Api::*function)(Call&, const Request&),
                     size_t (*items)(const Request&) = One<Request>) {
-    int index = IndexOf(method);
-    const MethodRow* row = rows_[index];
-    using Handler = grpc::internal::CallbackUnaryHandler<Request, Response>;
-    auto handler = std::make_unique<Handler>(
-        [front = front_, row, api, function, items](grpc::CallbackServerContext* context,
-                                             const Request* request, Response* response) {
-          return front->Run(context, row, items(*request), [=](Call& call) -> Status {
-            Result<Response> result = (api->*function)(call, *request);
-            if (!result.ok()) return result.status();
-            *response = std::move(*result);
-            return OkStatus();
-          });
+    return Add<Request, Response>(
+        method, items, /*short_items_max=*/0,
+        [api, function](Call& call, const Request& request, const Reply<Response>& reply) {
+          reply((api->*function)(call, request));
         });
-    methods_[index]->SetHandler(handler.release());
-    return *this;
+  }
+
+  // For functions that never block: few items are not worth a change of threads.
+  template <class Api, class Request, class Response>
+  RpcService& Unary(std::string_view method, Api* api,
+                    void (Api::*function)(Call&, const Request&, Reply<Response>),
+                    size_t (*items)(const Request&) = One<Request>) {
+    return Add<Request, Response>(
+        method, items, kShortItemsMax,
+        [api, function](Call& call, const Request& request, Reply<Response> reply) {
+          (api->*function)(call, request, std::move(reply));
+        });
   }
 
   template <class Request, class Response>
@@ -80,6 +82,32 @@ class RpcService final : public grpc::Service {
   }
 
  private:
+  // Of signatures: about a millisecond of gRPC's thread.
+  static constexpr size_t kShortItemsMax = 5;
+
+  template <class Request, class Response, class Function>
+  RpcService& Add(std::string_view method, size_t (*items)(const Request&), size_t short_items_max,
+                  Function function) {
+    int index = IndexOf(method);
+    const MethodRow* row = rows_[index];
+    using Handler = grpc::internal::CallbackUnaryHandler<Request, Response>;
+    auto handler = std::make_unique<Handler>([front = front_, row, items, short_items_max,
+                                              function](grpc::CallbackServerContext* context,
+                                                        const Request* request,
+                                                        Response* response) {
+      const size_t count = items(*request);
+      const auto where = count <= short_items_max ? Front::Where::kHere : Front::Where::kWorker;
+      return front->Run(context, row, count, where, [=](Call& call, const Front::Finish& finish) {
+        function(call, *request, [response, finish](Result<Response> result) {
+          if (result.ok()) *response = std::move(*result);
+          finish(result.status());
+        });
+      });
+    });
+    methods_[index]->SetHandler(handler.release());
+    return *this;
+  }
+
   template <class Request>
   static size_t One(const Request&) {
     return 1;
@@ -91,9 +119,10 @@ class RpcService final : public grpc::Service {
     auto handler = std::make_unique<Handler>(
         [front = front_, row](grpc::CallbackServerContext* context, const grpc::ByteBuffer*,
                               grpc::ByteBuffer*) {
-          return front->Run(context, row, 1, [row](Call&) {
-            return Unimplemented(std::string(row->method()) + " is not built yet");
-          });
+          return front->Run(
+              context, row, 1, Front::Where::kWorker, [row](Call&, const Front::Finish& finish) {
+                finish(Unimplemented(std::string(row->method()) + " is not built yet"));
+              });
         });
     auto method = std::make_unique<grpc::internal::RpcServiceMethod>(
         row->full_name, grpc::internal::RpcMethod::NORMAL_RPC, nullptr);

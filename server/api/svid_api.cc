@@ -49,12 +49,23 @@ Result<std::vector<std::string>> AudienceFrom(
   return audience;
 }
 
+// Answers with a JWT-SVID once it is issued.
+template <class Response>
+void ReplyWithJwt(Issuer& issuer, const Result<JwtRequest>& wanted, const std::string& actor,
+                  Reply<Response> reply) {
+  if (!wanted.ok()) return reply(wanted.status());
+  issuer.IssueJwtThen(*wanted, actor, [reply = std::move(reply)](const Result<IssuedJwt>& issued) {
+    if (!issued.ok()) return reply(issued.status().Annotate("failed to sign JWT-SVID"));
+    Response response;
+    ToProto(*issued, response.mutable_svid());
+    reply(std::move(response));
+  });
+}
+
 }  // namespace
 
-Result<svid_pb::MintX509SVIDResponse> SvidApi::MintX509Svid(
-    Call& call, const svid_pb::MintX509SVIDRequest& request) {
+Result<X509Request> SvidApi::MintRequestFor(const svid_pb::MintX509SVIDRequest& request) const {
   if (request.csr().empty()) return InvalidArgument("missing CSR");
-  Duration ttl = TtlFrom(request.ttl());
   Csr csr = TRY(ParseCsr(request.csr()), "malformed CSR");
   if (csr.uri_sans.empty()) return InvalidArgument("CSR URI SAN is required");
   if (csr.uri_sans.size() > 1) return InvalidArgument("only one URI SAN is expected");
@@ -68,26 +79,39 @@ Result<svid_pb::MintX509SVIDResponse> SvidApi::MintX509Svid(
     TRY(ValidateDnsName(name), "CSR DNS name is invalid");
   }
   TRY(CheckWildcards(csr.dns_sans));
-
-  X509Request wanted{.id = std::move(id), .key = csr.key, .dns_names = csr.dns_sans, .ttl = ttl};
-  if (csr.subject_der != kEmptyName) wanted.subject_der = csr.subject_der;
-  std::vector<Result<IssuedX509>> issued =
-      issuer_->IssueX509(std::span(&wanted, 1), X509Purpose::kMint, call.caller.actor);
-  IssuedX509 svid = TRY(std::move(issued.front()), "failed to sign X509-SVID");
-  svid_pb::MintX509SVIDResponse response;
-  ToProto(svid, response.mutable_svid());
-  return response;
+  X509Request wanted{.id = std::move(id),
+                     .key = std::move(csr.key),
+                     .dns_names = std::move(csr.dns_sans),
+                     .ttl = TtlFrom(request.ttl())};
+  if (csr.subject_der != kEmptyName) wanted.subject_der = std::move(csr.subject_der);
+  return wanted;
 }
 
-Result<svid_pb::MintJWTSVIDResponse> SvidApi::MintJwtSvid(
-    Call& call, const svid_pb::MintJWTSVIDRequest& request) {
+void SvidApi::MintX509Svid(Call& call, const svid_pb::MintX509SVIDRequest& request,
+                           Reply<svid_pb::MintX509SVIDResponse> reply) {
+  Result<X509Request> wanted = MintRequestFor(request);
+  if (!wanted.ok()) return reply(wanted.status());
+  issuer_->IssueX509Then(
+      std::span(&*wanted, 1), X509Purpose::kMint, call.caller.actor,
+      [reply = std::move(reply)](const std::vector<Result<IssuedX509>>& issued) {
+        const Result<IssuedX509>& svid = issued.front();
+        if (!svid.ok()) return reply(svid.status().Annotate("failed to sign X509-SVID"));
+        svid_pb::MintX509SVIDResponse response;
+        ToProto(*svid, response.mutable_svid());
+        reply(std::move(response));
+      });
+}
+
+Result<JwtRequest> SvidApi::MintRequestFor(const svid_pb::MintJWTSVIDRequest& request) const {
   JwtRequest wanted{.id = TRY(WorkloadIdFrom(td_, IdOf(request)), "invalid SPIFFE ID")};
   wanted.audience = TRY(AudienceFrom(request.audience()));
   wanted.ttl = TtlFrom(request.ttl());
-  IssuedJwt svid = TRY(issuer_->IssueJwt(wanted, call.caller.actor), "failed to sign JWT-SVID");
-  svid_pb::MintJWTSVIDResponse response;
-  ToProto(svid, response.mutable_svid());
-  return response;
+  return wanted;
+}
+
+void SvidApi::MintJwtSvid(Call& call, const svid_pb::MintJWTSVIDRequest& request,
+                          Reply<svid_pb::MintJWTSVIDResponse> reply) {
+  ReplyWithJwt(*issuer_, MintRequestFor(request), call.caller.actor, std::move(reply));
 }
 
 Result<X509Request> SvidApi::RequestFor(const SpiffeId& agent,
@@ -104,13 +128,13 @@ Result<X509Request> SvidApi::RequestFor(const SpiffeId& agent,
                      .entry_id = std::move(entry->id)};
 }
 
-Result<svid_pb::BatchNewX509SVIDResponse> SvidApi::BatchNewX509Svid(
-    Call& call, const svid_pb::BatchNewX509SVIDRequest& request) {
-  if (request.params().empty()) return InvalidArgument("missing parameters");
+void SvidApi::BatchNewX509Svid(Call& call, const svid_pb::BatchNewX509SVIDRequest& request,
+                               Reply<svid_pb::BatchNewX509SVIDResponse> reply) {
+  if (request.params().empty()) return reply(InvalidArgument("missing parameters"));
   if (request.params_size() > kSvidBatchMax) {
-    return ResourceExhausted("the batch has " + std::to_string(request.params_size()) +
-                             " items, expected at most " + std::to_string(kSvidBatchMax) +
-                             ": send several");
+    return reply(ResourceExhausted("the batch has " + std::to_string(request.params_size()) +
+                                   " items, expected at most " + std::to_string(kSvidBatchMax) +
+                                   ": send several"));
   }
   Time now = clock_->Now();
   svid_pb::BatchNewX509SVIDResponse response;
@@ -126,33 +150,36 @@ Result<svid_pb::BatchNewX509SVIDResponse> SvidApi::BatchNewX509Svid(
     wanted.push_back(std::move(*one));
     places.push_back(i);
   }
-  if (wanted.empty()) return response;
-  std::vector<Result<IssuedX509>> issued =
-      issuer_->IssueX509(wanted, X509Purpose::kWorkload, call.caller.actor);
-  CHECK(issued.size() == wanted.size());
-  for (size_t n = 0; n < issued.size(); ++n) {
-    auto* result = response.mutable_results(places[n]);
-    ToProto(issued[n].status().Annotate("failed to sign X509-SVID"), result->mutable_status());
-    if (issued[n].ok()) ToProto(*issued[n], result->mutable_svid());
-  }
-  return response;
+  issuer_->IssueX509Then(
+      wanted, X509Purpose::kWorkload, call.caller.actor,
+      [response = std::move(response), places = std::move(places),
+       reply = std::move(reply)](const std::vector<Result<IssuedX509>>& issued) mutable {
+        CHECK(issued.size() == places.size());
+        for (size_t n = 0; n < issued.size(); ++n) {
+          auto* result = response.mutable_results(places[n]);
+          ToProto(issued[n].status().Annotate("failed to sign X509-SVID"),
+                  result->mutable_status());
+          if (issued[n].ok()) ToProto(*issued[n], result->mutable_svid());
+        }
+        reply(std::move(response));
+      });
 }
 
-Result<svid_pb::NewJWTSVIDResponse> SvidApi::NewJwtSvid(Call& call,
-                                                        const svid_pb::NewJWTSVIDRequest& request) {
-  std::optional<Entry> entry =
-      registry_->AuthorizedEntry(call.Agent(), request.entry_id(), clock_->Now());
+Result<JwtRequest> SvidApi::RequestFor(const SpiffeId& agent,
+                                       const svid_pb::NewJWTSVIDRequest& request) const {
+  std::optional<Entry> entry = registry_->AuthorizedEntry(agent, request.entry_id(), clock_->Now());
   if (!entry) return NotFound("entry not found or not authorized");
   std::vector<std::string> audience = TRY(AudienceFrom(request.audience()));
-  JwtRequest wanted{.id = entry->spiffe_id,
+  return JwtRequest{.id = std::move(entry->spiffe_id),
                     .audience = std::move(audience),
                     .ttl = std::chrono::seconds(entry->jwt_ttl_seconds),
                     .include_jti = entry->jwt_svid_include_jti,
-                    .entry_id = entry->id};
-  IssuedJwt svid = TRY(issuer_->IssueJwt(wanted, call.caller.actor), "failed to sign JWT-SVID");
-  svid_pb::NewJWTSVIDResponse response;
-  ToProto(svid, response.mutable_svid());
-  return response;
+                    .entry_id = std::move(entry->id)};
+}
+
+void SvidApi::NewJwtSvid(Call& call, const svid_pb::NewJWTSVIDRequest& request,
+                         Reply<svid_pb::NewJWTSVIDResponse> reply) {
+  ReplyWithJwt(*issuer_, RequestFor(call.Agent(), request), call.caller.actor, std::move(reply));
 }
 
 // The caller's entry says `downstream`: authorization has seen to it.

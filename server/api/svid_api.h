@@ -3,7 +3,7 @@
 // SvidApi: what SPIRE's SVID service does: minting for operators, and SVIDs for an agent's entries,
 // CAs for servers below this one.
 //
-// Threads: thread-safe. May block (the audit log).
+// Threads: thread-safe. What takes a Reply does not block: it comes when the audit log has it.
 #pragma once
 
 #include "core/base/clock.h"
@@ -26,20 +26,25 @@ class SvidApi {
           Clock* clock)
       : td_(std::move(td)), registry_(registry), issuer_(issuer), bundle_(bundle), clock_(clock) {}
 
-  Result<svid_pb::MintX509SVIDResponse> MintX509Svid(Call& call,
-                                                     const svid_pb::MintX509SVIDRequest& request);
-  Result<svid_pb::MintJWTSVIDResponse> MintJwtSvid(Call& call,
-                                                   const svid_pb::MintJWTSVIDRequest& request);
-  Result<svid_pb::BatchNewX509SVIDResponse> BatchNewX509Svid(
-      Call& call, const svid_pb::BatchNewX509SVIDRequest& request);
-  Result<svid_pb::NewJWTSVIDResponse> NewJwtSvid(Call& call,
-                                                 const svid_pb::NewJWTSVIDRequest& request);
+  void MintX509Svid(Call& call, const svid_pb::MintX509SVIDRequest& request,
+                    Reply<svid_pb::MintX509SVIDResponse> reply);
+  void MintJwtSvid(Call& call, const svid_pb::MintJWTSVIDRequest& request,
+                   Reply<svid_pb::MintJWTSVIDResponse> reply);
+  void BatchNewX509Svid(Call& call, const svid_pb::BatchNewX509SVIDRequest& request,
+                        Reply<svid_pb::BatchNewX509SVIDResponse> reply);
+  void NewJwtSvid(Call& call, const svid_pb::NewJWTSVIDRequest& request,
+                  Reply<svid_pb::NewJWTSVIDResponse> reply);
+  // This one may block.
   Result<svid_pb::NewDownstreamX509CAResponse> NewDownstreamX509Ca(
       Call& call, const svid_pb::NewDownstreamX509CARequest& request);
 
  private:
   Result<X509Request> RequestFor(const SpiffeId& agent, const svid_pb::NewX509SVIDParams& params,
                                  Time now) const;
+  Result<X509Request> MintRequestFor(const svid_pb::MintX509SVIDRequest& request) const;
+  Result<JwtRequest> MintRequestFor(const svid_pb::MintJWTSVIDRequest& request) const;
+  Result<JwtRequest> RequestFor(const SpiffeId& agent,
+                                const svid_pb::NewJWTSVIDRequest& request) const;
 
   const TrustDomain td_;
   const Registry* const registry_;  // all borrowed

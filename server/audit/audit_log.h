@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// AuditLog: what was issued, refused and changed, one JSON line each. Append() returns when the
-// event is durable; concurrent events share one fsync (group commit). Nothing leaves the server
-// before its event is here. No secret is ever an event's field.
+// AuditLog: what was issued, refused and changed, one JSON line each. Append() returns, and
+// AppendThen() calls back, when the event is durable; concurrent events share one fsync (group
+// commit). Nothing leaves the server before its event is here. No secret is ever an event's field.
 //
-// When an event cannot be written Append() is Unavailable and leaves nothing of it behind; each
-// later Append() tries to make the file good first.
+// When an event cannot be written it is Unavailable and nothing of it is left behind; each later
+// append tries to make the file good first.
 //
 // Threads: thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,6 +34,11 @@ struct AuditEvent {
 class AuditLog {
  public:
   virtual ~AuditLog() = default;
+  // Holds no thread while the disk works, so that many calls can wait for one sync. `done` is
+  // called once, from whatever thread wrote or before this returns; it is short, and it does not
+  // call the log. ResourceExhausted when kAuditWaitingMax others wait already.
+  virtual void AppendThen(std::span<const AuditEvent> events, std::function<void(Status)> done) = 0;
+  // The same for a caller that may block.
   virtual Status Append(std::span<const AuditEvent> events) = 0;
   Status Append(const AuditEvent& event) { return Append(std::span(&event, 1)); }
   // Goes on in a new file where the old one was moved away (log rotation, SIGHUP). A failure leaves
@@ -42,6 +48,7 @@ class AuditLog {
 
 // A line over this has "details_omitted" in place of its details.
 inline constexpr size_t kAuditLineBytesMax = 64 << 10;
+inline constexpr size_t kAuditWaitingMax = 10'000;
 
 // JSON lines in `path` (0600), appended; a torn last line of a crash is cut off at opening.
 Result<std::unique_ptr<AuditLog>> OpenFileAuditLog(const std::string& path, Clock* clock);

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -200,6 +201,46 @@ TEST_F(AuditLogTest, ConcurrentEventsAreAllThereEachInOneLine) {
     }
   }
   EXPECT_EQ(Lines().size(), size_t{kThreads * kEach});
+}
+
+TEST_F(AuditLogTest, CallbackComesOnceTheLineIsThere) {
+  constexpr int kEach = 200;
+  std::atomic<int> called = 0;
+  std::atomic<int> missing = 0;
+  {
+    std::unique_ptr<AuditLog> log = Open();
+    log->AppendThen({}, [&](const Status& status) { called += status.ok(); });
+    EXPECT_EQ(called, 1);  // nothing to wait for
+    Thread blocking("append", [&](std::stop_token) {
+      for (int i = 0; i < kEach; ++i) EXPECT_TRUE(log->Append(Event("b")).ok());
+    });
+    for (int i = 0; i < kEach; ++i) {
+      const std::string subject = "then-" + std::to_string(i) + "!";
+      const AuditEvent event = Event(subject);
+      log->AppendThen(std::span(&event, 1), [&, subject](const Status& status) {
+        called += status.ok();
+        missing += Content().find(subject) == std::string::npos;
+      });
+    }
+  }  // the end waits for those who wait
+  EXPECT_EQ(called, 1 + kEach);
+  EXPECT_EQ(missing, 0);
+  EXPECT_EQ(Lines().size(), size_t{2 * kEach});
+}
+
+TEST_F(AuditLogTest, CallbackTellsOfAFullDisk) {
+  std::unique_ptr<AuditLog> log = Open();
+  ASSERT_TRUE(log->Append(Event("1")).ok());
+  std::vector<Status> outcomes;  // written by the log's thread, read after its end
+  {
+    FileSizeLimit full(Content().size() + 5);
+    const AuditEvent event = Event("2");
+    log->AppendThen(std::span(&event, 1), [&](Status status) { outcomes.push_back(status); });
+    log.reset();
+  }
+  ASSERT_EQ(outcomes.size(), 1u);
+  EXPECT_EQ(outcomes[0].code(), Code::kUnavailable);
+  EXPECT_EQ(Lines().size(), 1u);
 }
 
 TEST_F(AuditLogTest, AcknowledgedEventsSurviveAKill) {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The audit log in a file. Whoever finds no leader becomes it, writes the lines of all who wait
-// with one sync, and lets them go on.
-#include <algorithm>
+// The audit log in a file. Whoever waits and finds no leader becomes it, writes the lines of all who
+// wait with one sync, and lets them go on; a thread leads for those who left a callback.
+#include <deque>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "core/base/mutex.h"
+#include "core/base/thread.h"
 #include "server/audit/audit_file.h"
 #include "server/audit/audit_line.h"
 #include "server/audit/audit_log.h"
@@ -20,66 +21,119 @@ constexpr size_t kWaitingPerSyncMax = 256;
 class FileAuditLog final : public AuditLog {
  public:
   FileAuditLog(std::string path, Clock* clock, AuditFile file)
-      : path_(std::move(path)), clock_(clock), file_(std::move(file)) {}
+      : path_(std::move(path)),
+        clock_(clock),
+        file_(std::move(file)),
+        writer_("audit", [this](std::stop_token) { Write(); }) {}
+  ~FileAuditLog() override;
 
   using AuditLog::Append;
+  void AppendThen(std::span<const AuditEvent> events, std::function<void(Status)> done) override
+      EXCLUDES(mu_);
   Status Append(std::span<const AuditEvent> events) override EXCLUDES(mu_);
   Status Reopen() override EXCLUDES(mu_);
 
  private:
   struct Waiting {
     std::string lines;
-    Status status;
-    bool done = false;
+    std::function<void(Status)> done;  // called without the lock
   };
-  void Lead(const Waiting& own) REQUIRES(mu_);
-  Status Write(const std::string& lines);
+  std::string LinesOf(std::span<const AuditEvent> events) const;
+  void WriteBatch() REQUIRES(mu_);
+  Status WriteLines(const std::string& lines);
+  void Write() EXCLUDES(mu_);
 
   const std::string path_;
   Clock* const clock_;  // borrowed
   Mutex mu_;
   CondVar changed_;  // a batch is done, or the lead is free
-  std::vector<Waiting*> queue_ GUARDED_BY(mu_);
+  CondVar left_;     // something waits that nobody leads, or the end has come
+  std::deque<Waiting> queue_ GUARDED_BY(mu_);
   bool led_ GUARDED_BY(mu_) = false;
+  bool closing_ GUARDED_BY(mu_) = false;
   std::optional<AuditFile> file_;  // used by the leader alone; none after a failure
+  Thread writer_;                  // leads where nobody who waits can
 };
 
-Status FileAuditLog::Append(std::span<const AuditEvent> events) {
-  Waiting own;
-  const Time now = clock_->Now();
-  for (const AuditEvent& event : events) own.lines += AuditLine(event, now);
-  if (own.lines.empty()) return OkStatus();
-  MutexLock lock(mu_);
-  queue_.push_back(&own);
-  while (!own.done && led_) changed_.Wait(mu_);
-  if (!own.done) Lead(own);
-  return own.status;
+FileAuditLog::~FileAuditLog() {
+  {
+    MutexLock lock(mu_);
+    closing_ = true;
+  }
+  left_.NotifyOne();
+  writer_.Join();
 }
 
-// Writes batches until the leader's own lines are among those done.
-void FileAuditLog::Lead(const Waiting& own) {
-  led_ = true;
-  while (!own.done) {
-    const auto count = static_cast<ptrdiff_t>(std::min(queue_.size(), kWaitingPerSyncMax));
-    std::vector<Waiting*> batch(queue_.begin(), queue_.begin() + count);
-    queue_.erase(queue_.begin(), queue_.begin() + count);
-    mu_.Unlock();
-    std::string lines;
-    for (const Waiting* waiting : batch) lines += waiting->lines;
-    const Status status = Write(lines);
-    mu_.Lock();
-    for (Waiting* waiting : batch) {
-      waiting->status = status;
-      waiting->done = true;
-    }
-    changed_.NotifyAll();
+std::string FileAuditLog::LinesOf(std::span<const AuditEvent> events) const {
+  std::string lines;
+  const Time now = clock_->Now();
+  for (const AuditEvent& event : events) lines += AuditLine(event, now);
+  return lines;
+}
+
+void FileAuditLog::AppendThen(std::span<const AuditEvent> events,
+                              std::function<void(Status)> done) {
+  std::string lines = LinesOf(events);
+  if (lines.empty()) return done(OkStatus());
+  bool full = false;
+  {
+    MutexLock lock(mu_);
+    full = queue_.size() >= kAuditWaitingMax;
+    if (!full) queue_.push_back({std::move(lines), std::move(done)});
   }
+  if (full) return done(ResourceExhausted("too many wait for the audit log already"));
+  left_.NotifyOne();
+}
+
+Status FileAuditLog::Append(std::span<const AuditEvent> events) {
+  std::string lines = LinesOf(events);
+  if (lines.empty()) return OkStatus();
+  std::optional<Status> outcome;  // guarded by mu_
+  MutexLock lock(mu_);
+  queue_.push_back({std::move(lines), [this, &outcome](Status status) {
+                      MutexLock relock(mu_);
+                      outcome = std::move(status);
+                    }});
+  while (!outcome && led_) changed_.Wait(mu_);
+  while (!outcome) WriteBatch();
+  if (!queue_.empty()) left_.NotifyOne();
+  return *outcome;
+}
+
+// Writes what waits with one sync, as the leader, and lets those go on.
+void FileAuditLog::WriteBatch() {
+  led_ = true;
+  std::vector<Waiting> batch;
+  std::string lines;
+  while (!queue_.empty() && batch.size() < kWaitingPerSyncMax) {
+    lines += queue_.front().lines;
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  mu_.Unlock();
+  const Status status = WriteLines(lines);
+  for (Waiting& waiting : batch) waiting.done(status);
+  mu_.Lock();
   led_ = false;
   changed_.NotifyAll();
 }
 
+void FileAuditLog::Write() {
+  MutexLock lock(mu_);
+  while (true) {
+    while (led_) changed_.Wait(mu_);
+    if (!queue_.empty()) {
+      WriteBatch();
+    } else if (closing_) {
+      return;
+    } else {
+      left_.Wait(mu_);
+    }
+  }
+}
+
 // After a failure the file is opened anew, which cuts off whatever the failure left.
-Status FileAuditLog::Write(const std::string& lines) {
+Status FileAuditLog::WriteLines(const std::string& lines) {
   if (!file_) file_ = TRY(AuditFile::Open(path_));
   Status status = file_->Append(lines);
   if (!status.ok()) file_.reset();

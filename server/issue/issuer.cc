@@ -2,10 +2,13 @@
 #include "server/issue/issuer.h"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "core/base/bytes.h"
 #include "core/base/json.h"
+#include "core/base/mutex.h"
 #include "core/crypto/jws.h"
 #include "core/spiffe/svid.h"
 
@@ -67,18 +70,45 @@ void SetOutcome(AuditEvent& event, const Status& status) {
   if (!status.ok()) event.details.emplace_back("reason", Printable(status.message()));
 }
 
+// What a failure to record makes of a credential.
+Status Unrecorded(const Status& status) {
+  return Unavailable("nothing is issued while the audit log cannot be written: " +
+                     status.message());
+}
+
+// Where a caller waits for what comes by callback.
+template <typename T>
+class Arrival {
+ public:
+  void Set(T value) {
+    MutexLock lock(mu_);
+    value_ = std::move(value);
+    there_.NotifyOne();  // under the lock: the waiter may take this away once it has the value
+  }
+  T Wait() {
+    MutexLock lock(mu_);
+    while (!value_) there_.Wait(mu_);
+    return std::move(*value_);
+  }
+
+ private:
+  Mutex mu_;
+  CondVar there_;
+  std::optional<T> value_ GUARDED_BY(mu_);
+};
+
 class OneLineIssuer final : public Issuer {
  public:
   explicit OneLineIssuer(IssuerOptions options) : options_(std::move(options)) {}
 
-  std::vector<Result<IssuedX509>> IssueX509(std::span<const X509Request> requests,
-                                            X509Purpose purpose, const std::string& actor) override;
+  void IssueX509Then(std::span<const X509Request> requests, X509Purpose purpose,
+                     const std::string& actor, X509Done done) override;
+  void IssueJwtThen(const JwtRequest& request, const std::string& actor, JwtDone done) override;
   Result<IssuedX509> IssueAgentX509(
       const X509Request& request, const std::string& actor,
       const std::function<Status(const IssuedX509&)>& commit) override;
   Result<IssuedX509> IssueDownstreamCa(const DownstreamCaRequest& request,
                                        const std::string& actor) override;
-  Result<IssuedJwt> IssueJwt(const JwtRequest& request, const std::string& actor) override;
 
  private:
   Duration DefaultTtl(X509Purpose purpose) const {
@@ -90,7 +120,6 @@ class OneLineIssuer final : public Issuer {
                                       Time now) const;
   Result<IssuedJwt> SignJwt(const JwtRequest& request, const JwtSigner& signer, Time now,
                             AuditEvent& event) const;
-  Status Append(std::span<const AuditEvent> events) const;
 
   const IssuerOptions options_;
 };
@@ -142,24 +171,25 @@ Result<IssuedX509> OneLineIssuer::SignX509(const X509Request& request, X509Purpo
   return IssuedX509{request.id, {std::move(der)}, std::move(leaf.serial), leaf.not_after};
 }
 
-std::vector<Result<IssuedX509>> OneLineIssuer::IssueX509(std::span<const X509Request> requests,
-                                                         X509Purpose purpose,
-                                                         const std::string& actor) {
+void OneLineIssuer::IssueX509Then(std::span<const X509Request> requests, X509Purpose purpose,
+                                  const std::string& actor, X509Done done) {
   std::shared_ptr<const X509Ca> ca = options_.authorities->CurrentX509();
   Time now = options_.clock->Now();
-  std::vector<Result<IssuedX509>> results;
+  // Shared, because a callback that std::function holds must be copyable.
+  auto results = std::make_shared<std::vector<Result<IssuedX509>>>();
   std::vector<AuditEvent> events;
-  results.reserve(requests.size());
+  results->reserve(requests.size());
   events.reserve(requests.size());
   for (const X509Request& request : requests) {
-    results.push_back(SignX509(request, purpose, *ca, now));
-    events.push_back(EventOf(request, results.back(), purpose, *ca, actor));
+    results->push_back(SignX509(request, purpose, *ca, now));
+    events.push_back(EventOf(request, results->back(), purpose, *ca, actor));
   }
-  Status recorded = Append(events);
-  for (Result<IssuedX509>& result : results) {
-    if (result.ok() && !recorded.ok()) result = recorded;
-  }
-  return results;
+  options_.audit->AppendThen(events, [results, done = std::move(done)](const Status& recorded) {
+    for (Result<IssuedX509>& result : *results) {
+      if (result.ok() && !recorded.ok()) result = Unrecorded(recorded);
+    }
+    done(std::move(*results));
+  });
 }
 
 Result<IssuedX509> OneLineIssuer::IssueAgentX509(
@@ -172,8 +202,8 @@ Result<IssuedX509> OneLineIssuer::IssueAgentX509(
     if (!committed.ok()) issued = committed;
   }
   AuditEvent event = EventOf(request, issued, X509Purpose::kAgent, *ca, actor);
-  Status recorded = Append(std::span(&event, 1));
-  if (issued.ok() && !recorded.ok()) return recorded;
+  Status recorded = options_.audit->Append(event);
+  if (issued.ok() && !recorded.ok()) return Unrecorded(recorded);
   return issued;
 }
 
@@ -208,8 +238,8 @@ Result<IssuedX509> OneLineIssuer::IssueDownstreamCa(const DownstreamCaRequest& r
   AuditEvent event{
       .action = "downstream_ca.issue", .actor = actor, .subject = options_.trust_domain.id()};
   SetOutcome(event, issued, *ca);
-  Status recorded = Append(std::span(&event, 1));
-  if (issued.ok() && !recorded.ok()) return recorded;
+  Status recorded = options_.audit->Append(event);
+  if (issued.ok() && !recorded.ok()) return Unrecorded(recorded);
   return issued;
 }
 
@@ -237,7 +267,8 @@ Result<IssuedJwt> OneLineIssuer::SignJwt(const JwtRequest& request, const JwtSig
   return IssuedJwt{request.id, std::move(token), WholeSeconds(now), expires_at};
 }
 
-Result<IssuedJwt> OneLineIssuer::IssueJwt(const JwtRequest& request, const std::string& actor) {
+void OneLineIssuer::IssueJwtThen(const JwtRequest& request, const std::string& actor,
+                                 JwtDone done) {
   std::shared_ptr<const JwtSigner> signer = options_.authorities->CurrentJwt();
   AuditEvent event{.action = "jwt_svid.issue", .actor = actor, .subject = request.id.text()};
   if (!request.entry_id.empty()) event.details.emplace_back("entry_id", request.entry_id);
@@ -248,23 +279,31 @@ Result<IssuedJwt> OneLineIssuer::IssueJwt(const JwtRequest& request, const std::
     event.details.emplace_back("authority_id", signer->authority_id);
   }
   SetOutcome(event, issued.status());
-  Status recorded = Append(std::span(&event, 1));
-  if (issued.ok() && !recorded.ok()) return recorded;
-  return issued;
-}
-
-Status OneLineIssuer::Append(std::span<const AuditEvent> events) const {
-  if (events.empty()) return OkStatus();
-  Status status = options_.audit->Append(events);
-  if (status.ok()) return status;
-  return Unavailable("nothing is issued while the audit log cannot be written: " +
-                     status.message());
+  options_.audit->AppendThen(
+      std::span(&event, 1),
+      [issued = std::move(issued), done = std::move(done)](const Status& recorded) {
+        done(issued.ok() && !recorded.ok() ? Unrecorded(recorded) : issued);
+      });
 }
 
 }  // namespace
 
 std::unique_ptr<Issuer> Issuer::Make(IssuerOptions options) {
   return std::make_unique<OneLineIssuer>(std::move(options));
+}
+
+std::vector<Result<IssuedX509>> Issuer::IssueX509(std::span<const X509Request> requests,
+                                                  X509Purpose purpose, const std::string& actor) {
+  Arrival<std::vector<Result<IssuedX509>>> arrival;
+  IssueX509Then(requests, purpose, actor,
+                [&](std::vector<Result<IssuedX509>> issued) { arrival.Set(std::move(issued)); });
+  return arrival.Wait();
+}
+
+Result<IssuedJwt> Issuer::IssueJwt(const JwtRequest& request, const std::string& actor) {
+  Arrival<Result<IssuedJwt>> arrival;
+  IssueJwtThen(request, actor, [&](Result<IssuedJwt> issued) { arrival.Set(std::move(issued)); });
+  return arrival.Wait();
 }
 
 }  // namespace writ

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Issuer: the straight line through which every credential leaves: request -> template -> sign ->
-// audit -> answer. Fails closed at each step; nothing is returned before its event is durable.
+// audit -> answer. Fails closed at each step; nothing is handed on before its event is durable.
 //
 // Trust: keys come from hostile CSRs (parsed and verified by the caller). IDs and TTLs are the
 // caller's decision, already authorized. Threads: thread-safe.
@@ -84,9 +84,17 @@ class Issuer {
   virtual ~Issuer() = default;
 
   // One result per request; the audit events of a batch share one commit. `actor` as in AuditEvent.
-  virtual std::vector<Result<IssuedX509>> IssueX509(std::span<const X509Request> requests,
-                                                    X509Purpose purpose,
-                                                    const std::string& actor) = 0;
+  // `done` is called once, as AuditLog::AppendThen() does: no thread waits for the disk.
+  using X509Done = std::function<void(std::vector<Result<IssuedX509>>)>;
+  virtual void IssueX509Then(std::span<const X509Request> requests, X509Purpose purpose,
+                             const std::string& actor, X509Done done) = 0;
+  using JwtDone = std::function<void(Result<IssuedJwt>)>;
+  virtual void IssueJwtThen(const JwtRequest& request, const std::string& actor, JwtDone done) = 0;
+
+  // The same for callers that may block.
+  std::vector<Result<IssuedX509>> IssueX509(std::span<const X509Request> requests,
+                                            X509Purpose purpose, const std::string& actor);
+  Result<IssuedJwt> IssueJwt(const JwtRequest& request, const std::string& actor);
   // An agent's SVID: signed, then `commit` (the store's transaction with the serial), then audited,
   // then returned. A failed commit returns its status and issues nothing.
   virtual Result<IssuedX509> IssueAgentX509(
@@ -94,7 +102,6 @@ class Issuer {
       const std::function<Status(const IssuedX509&)>& commit) = 0;
   virtual Result<IssuedX509> IssueDownstreamCa(const DownstreamCaRequest& request,
                                                const std::string& actor) = 0;
-  virtual Result<IssuedJwt> IssueJwt(const JwtRequest& request, const std::string& actor) = 0;
 };
 
 }  // namespace writ

@@ -3,6 +3,7 @@
 // FakeAudit: an AuditLog that remembers its events, and fails when told to.
 #pragma once
 
+#include <functional>
 #include <iterator>
 #include <span>
 #include <utility>
@@ -16,9 +17,13 @@ namespace writ {
 class FakeAudit final : public AuditLog {
  public:
   using AuditLog::Append;
+  void AppendThen(std::span<const AuditEvent> events, std::function<void(Status)> done) override {
+    done(Append(events));
+  }
   Status Append(std::span<const AuditEvent> events) override {
     MutexLock lock(mu_);
     if (!failure_.ok()) return failure_;
+    if (events.empty()) return OkStatus();
     events_.insert(events_.end(), events.begin(), events.end());
     ++appends_;
     return OkStatus();

@@ -3,6 +3,7 @@
 // FakeAuditLog: keeps the events in memory, or fails as the test says.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,9 @@ namespace writ {
 class FakeAuditLog final : public AuditLog {
  public:
   using AuditLog::Append;
+  void AppendThen(std::span<const AuditEvent> events, std::function<void(Status)> done) override {
+    done(Append(events));
+  }
   Status Append(std::span<const AuditEvent> events) override {
     MutexLock lock(mu_);
     if (!failure_.ok()) return failure_;
