@@ -199,6 +199,7 @@ Status WiredServer::ListenHttp() {
                                  .live = [] { return OkStatus(); },
                                  .ready = [this] { return Ready(); },
                                  .metrics = [this] { return Exposition(); },
+                                 .clock = kit_.clock,
                                  .log = kit_.log}),
               "listen for HTTP");
   return OkStatus();

@@ -9,32 +9,79 @@
 #include <utility>
 
 #include "core/base/thread.h"
+#include "core/net/head_gate.h"
 #include "core/net/listener.h"
 
 namespace writ {
 namespace {
 
 constexpr size_t kThreads = 2;
-constexpr size_t kWaitingConnectionsMax = 32;
+constexpr size_t kWaitingRequestsMax = 32;
 constexpr size_t kRequestBytesMax = 4096;
-constexpr size_t kRequestsPerConnectionMax = 100;
-constexpr int kIdleSeconds = 5;
+constexpr Duration kServeDeadline = std::chrono::seconds(5);
 constexpr int kPollMillis = 1;
 constexpr const char* kPlainText = "text/plain; charset=utf-8";
 constexpr const char* kExpositionFormat = "text/plain; version=0.0.4; charset=utf-8";
 
-// The library's requests on our threads. When too many wait, the accepting thread serves: that
-// keeps further connections in the kernel's queue.
-class PoolQueue final : public httplib::TaskQueue {
+// A socket with one deadline for all that is read from it and written to it.
+class DeadlineStream final : public httplib::Stream {
  public:
-  void enqueue(std::function<void()> task) override {
-    if (!pool_->Submit(task)) task();
+  DeadlineStream(int fd, Clock* clock)
+      : fd_(fd), clock_(clock), deadline_(clock->Monotonic() + kServeDeadline) {}
+
+  bool is_readable() const override { return Await(POLLIN); }
+  bool is_writable() const override { return Await(POLLOUT); }
+  ssize_t read(char* to, size_t size) override {
+    return Await(POLLIN) ? recv(fd_, to, size, MSG_DONTWAIT) : -1;
   }
-  void shutdown() override { pool_.reset(); }
+  ssize_t write(const char* from, size_t size) override {
+    return Await(POLLOUT) ? send(fd_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
+  }
+  // Nothing here asks who it is.
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return fd_; }
 
  private:
-  std::unique_ptr<WorkerPool> pool_ =
-      std::make_unique<WorkerPool>("http", kThreads, kWaitingConnectionsMax);
+  bool Await(short events) const {
+    using std::chrono::milliseconds;
+    const auto left = std::chrono::ceil<milliseconds>(deadline_ - clock_->Monotonic());
+    pollfd entry{.fd = fd_, .events = events, .revents = 0};
+    return left > milliseconds::zero() && poll(&entry, 1, static_cast<int>(left.count())) == 1;
+  }
+
+  const int fd_;        // borrowed
+  Clock* const clock_;  // likewise
+  const MonoTime deadline_;
+};
+
+// What the library accepts goes to the gate at once, on the accepting thread.
+class AtOnce final : public httplib::TaskQueue {
+ public:
+  void enqueue(std::function<void()> task) override { task(); }
+  void shutdown() override {}
+};
+
+// The library's routes and parser behind our own way from a connection to a thread.
+class GatedServer final : public httplib::Server {
+ public:
+  void SetGate(std::function<void(Fd)> gate) { gate_ = std::move(gate); }
+
+  // One request, and the end of its connection.
+  void Serve(const Fd& socket, Clock* clock) {
+    DeadlineStream stream(socket.get(), clock);
+    bool closed = false;
+    (void)process_request(stream, /*close_connection=*/true, closed, nullptr);
+    shutdown(socket.get(), SHUT_RDWR);
+  }
+
+ private:
+  bool process_and_close_socket(socket_t socket) override {
+    gate_(Fd(socket));
+    return true;
+  }
+
+  std::function<void(Fd)> gate_;  // constant once the server listens
 };
 
 // Without SO_REUSEPORT, the library's default: a second server on the port must fail, not share.
@@ -57,6 +104,8 @@ class LibraryHttpServer final : public HttpServer {
     while (!server_.is_running() && !ended_) poll(nullptr, 0, kPollMillis);
     server_.stop();
     thread_.Join();
+    gate_.reset();
+    workers_.reset();
   }
 
   Status Open();
@@ -66,21 +115,24 @@ class LibraryHttpServer final : public HttpServer {
   void Route();
 
   const HttpServerOptions options_;
-  httplib::Server server_;
-  int port_ = 0;  // constant after Open()
+  GatedServer server_;
+  int port_ = 0;  // constant after Open(), as are the next two
+  std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<HeadGate> gate_;
   std::atomic<bool> ended_ = false;
   Thread thread_;
 };
 
 Status LibraryHttpServer::Open() {
   HostPort address = TRY(ParseHostPort(options_.address));
-  server_.new_task_queue = [] { return std::make_unique<PoolQueue>().release(); };
+  workers_ = std::make_unique<WorkerPool>("http", kThreads, kWaitingRequestsMax);
+  gate_ = TRY(HeadGate::Start(options_.clock, [this](Fd socket) {
+    auto shared = std::make_shared<Fd>(std::move(socket));
+    (void)workers_->Submit([this, shared] { server_.Serve(*shared, options_.clock); });
+  }));
+  server_.SetGate([this](Fd socket) { gate_->Hold(std::move(socket)); });
+  server_.new_task_queue = [] { return std::make_unique<AtOnce>().release(); };
   server_.set_socket_options(SetSocketOptions);
-  server_.set_tcp_nodelay(true);
-  server_.set_read_timeout(kIdleSeconds);
-  server_.set_write_timeout(kIdleSeconds);
-  server_.set_keep_alive_timeout(kIdleSeconds);
-  server_.set_keep_alive_max_count(kRequestsPerConnectionMax);
   server_.set_payload_max_length(kRequestBytesMax);
   Route();
   std::string host = address.host.empty() ? "::" : address.host;

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // HttpServer: /live, /ready and Prometheus /metrics over plain HTTP, for probes and scrapers.
-// Low rates only. Threads: thread-safe.
+// Low rates only: one request a connection. Clients that are slow, or many, hold no thread.
+//
+// Threads: thread-safe.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/status.h"
 
@@ -18,6 +21,7 @@ struct HttpServerOptions {
   std::function<Status()> live;
   std::function<Status()> ready;         // a failure's message is the 503's body
   std::function<std::string()> metrics;  // text exposition format 0.0.4
+  Clock* clock;                          // borrowed, as is the log
   Log* log;
 };
 

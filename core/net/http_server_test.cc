@@ -11,10 +11,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/file.h"
 #include "core/base/thread.h"
+#include "core/base/clock.h"
 #include "core/crypto/openssl.h"
+#include "core/net/head_gate.h"
 #include "core/net/listener.h"
 #include "core/net/test_tls.h"
 #include "test/fake/fake_log.h"
@@ -31,13 +34,28 @@ class HttpServerTest : public ::testing::Test {
                                    .live = [] { return OkStatus(); },
                                    .ready = [this] { return Ready(); },
                                    .metrics = [] { return std::string("writ_up 1\n"); },
+                                   .clock = &clock_,
                                    .log = &log_})) {}
   Status Ready() const { return ready_ ? OkStatus() : Unavailable("the CA is not loaded"); }
   std::string Url(const std::string& path) const {
     return "http://127.0.0.1:" + std::to_string((*server_)->Port()) + path;
   }
 
+  // A connection with `head` sent on it.
+  Fd Dribble(std::string_view head) const {
+    Fd client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>((*server_)->Port()));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    CHECK(send(client.get(), head.data(), head.size(), MSG_NOSIGNAL) ==
+          static_cast<ssize_t>(head.size()));
+    return client;
+  }
+
   FakeLog log_;
+  SystemClock clock_;
   std::atomic<bool> ready_ = true;
   Result<std::unique_ptr<HttpServer>> server_;
 };
@@ -81,18 +99,39 @@ TEST_F(HttpServerTest, MetricsAreServed) {
   EXPECT_EQ(*HttpGet(Url("/metrics"), "", kBytesMax), "writ_up 1\n");
 }
 
+TEST_F(HttpServerTest, ClientsThatDribbleKeepNobodyOut) {
+  std::vector<Fd> slow;
+  for (size_t i = 0; i < kHeldHeadsMax + 50; ++i) slow.push_back(Dribble("GET /live HTTP/1.1\r\n"));
+  EXPECT_EQ(*HttpGet(Url("/live"), "", kBytesMax), "ok\n");
+  // The last of them may go on: only the oldest made room.
+  constexpr std::string_view kRest = "Host: h\r\n\r\n";
+  ASSERT_EQ(send(slow.back().get(), kRest.data(), kRest.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(kRest.size()));
+  char answer[64] = {};
+  ASSERT_GT(recv(slow.back().get(), answer, sizeof answer, MSG_WAITALL), 0);
+  EXPECT_TRUE(std::string_view(answer).starts_with("HTTP/1.1 200")) << answer;
+}
+
+TEST_F(HttpServerTest, AHeadThatIsTooLongIsRefused) {
+  Fd client = Dribble("GET /" + std::string(2 * kHeadBytesMax, 'x') + " HTTP/1.1\r\n\r\n");
+  char answer[64] = {};
+  (void)recv(client.get(), answer, sizeof answer - 1, MSG_WAITALL);
+  EXPECT_TRUE(std::string_view(answer).starts_with("HTTP/1.1 4")) << answer;
+}
+
 TEST_F(HttpServerTest, OtherPathsAreNotFound) {
   EXPECT_NE(HttpGet(Url("/"), "", kBytesMax).status().message().find("404"), std::string::npos);
 }
 
 TEST_F(HttpServerTest, ASecondServerOnThePortIsRefused) {
   auto second = HttpServer::Start(
-      {.address = "127.0.0.1:" + std::to_string((*server_)->Port()), .log = &log_});
+      {.address = "127.0.0.1:" + std::to_string((*server_)->Port()), .clock = &clock_, .log = &log_});
   EXPECT_EQ(second.code(), Code::kFailedPrecondition);
 }
 
 TEST_F(HttpServerTest, AMalformedAddressIsRefused) {
-  EXPECT_EQ(HttpServer::Start({.address = "nowhere", .log = &log_}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(HttpServer::Start({.address = "nowhere", .clock = &clock_, .log = &log_}).code(),
+            Code::kInvalidArgument);
 }
 
 TEST(HttpGetTest, RefusesWhatIsNoSafeUrl) {
