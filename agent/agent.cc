@@ -192,7 +192,7 @@ Status WiredAgent::ListenHttp() {
                                  .live = [] { return OkStatus(); },
                                  .ready = [this] { return loop_->Ready(); },
                                  .metrics = [this] { return Exposition(); },
-                                 .clock = clock_,
+                                 .clock = &clock_,
                                  .log = log_}),
               "listen for HTTP");
   return OkStatus();
