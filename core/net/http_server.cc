@@ -19,6 +19,7 @@ constexpr size_t kThreads = 2;
 constexpr size_t kWaitingRequestsMax = 32;
 constexpr size_t kRequestBytesMax = 4096;
 constexpr Duration kServeDeadline = std::chrono::seconds(5);
+constexpr int kBacklog = 256;
 constexpr int kPollMillis = 1;
 constexpr const char* kPlainText = "text/plain; charset=utf-8";
 constexpr const char* kExpositionFormat = "text/plain; version=0.0.4; charset=utf-8";
@@ -66,6 +67,12 @@ class AtOnce final : public httplib::TaskQueue {
 class GatedServer final : public httplib::Server {
  public:
   void SetGate(std::function<void(Fd)> gate) { gate_ = std::move(gate); }
+
+  // Bound, the library lets five connections wait for accept(): a sixth comes a second later.
+  Status DeepenBacklog() {
+    if (listen(svr_sock_, kBacklog) == 0) return OkStatus();
+    return Internal("lengthen the queue of HTTP connections");
+  }
 
   // One request, and the end of its connection.
   void Serve(const Fd& socket, Clock* clock) {
@@ -147,6 +154,7 @@ Status LibraryHttpServer::Open() {
                               " for HTTP: the address is taken or not this machine's; stop what "
                               "listens there or choose another");
   }
+  TRY(server_.DeepenBacklog());
   thread_ = Thread("http-accept", [this](std::stop_token) {
     if (!server_.listen_after_bind()) options_.log->Error("The HTTP server ended by itself");
     ended_ = true;

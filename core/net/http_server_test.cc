@@ -124,8 +124,8 @@ TEST_F(HttpServerTest, OtherPathsAreNotFound) {
 }
 
 TEST_F(HttpServerTest, ASecondServerOnThePortIsRefused) {
-  auto second = HttpServer::Start(
-      {.address = "127.0.0.1:" + std::to_string((*server_)->Port()), .clock = &clock_, .log = &log_});
+  const std::string address = "127.0.0.1:" + std::to_string((*server_)->Port());
+  auto second = HttpServer::Start({.address = address, .clock = &clock_, .log = &log_});
   EXPECT_EQ(second.code(), Code::kFailedPrecondition);
 }
 

@@ -2,8 +2,8 @@
 //
 // RpcService: one gRPC service whose methods are rows of the authorization table, each served by
 // one function: a unary method by `Result<Response> Function(Call&, const Request&)`, or one that
-// gets a Reply to call when it is ready, a streaming one by a Conversation (stream.h). Rows without a function pass authorization and then answer
-// UNIMPLEMENTED.
+// gets a Reply to call when it is ready, a streaming one by a Conversation (stream.h). Rows without
+// a function pass authorization and then answer UNIMPLEMENTED.
 //
 // Why not the generated CallbackService classes: they take five lines of glue for each of some
 // sixty methods, each a place where authorization could be forgotten. Here a method exists only

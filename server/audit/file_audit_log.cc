@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The audit log in a file. Whoever waits and finds no leader becomes it, writes the lines of all who
-// wait with one sync, and lets them go on; a thread leads for those who left a callback.
+// The audit log in a file. Whoever waits and finds no leader becomes it, writes the lines of all
+// who wait with one sync, and lets them go on; a thread leads for those who left a callback.
 #include <deque>
 #include <optional>
 #include <utility>
