@@ -70,7 +70,7 @@ class GatedServer final : public httplib::Server {
 
   // Bound, the library lets five connections wait for accept(): a sixth comes a second later.
   Status DeepenBacklog() {
-    if (listen(svr_sock_, kBacklog) == 0) return OkStatus();
+    if (::listen(svr_sock_, kBacklog) == 0) return OkStatus();
     return Internal("lengthen the queue of HTTP connections");
   }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/api/svid_api.h"
 
-#include <optional>
-
 #include "core/spiffe/svid.h"
 #include "server/api/api_fixture.h"
+#include "test/support/await_reply.h"
 
 namespace writ {
 namespace {
@@ -13,21 +12,12 @@ constexpr char kWeb[] = "spiffe://example.org/web";
 
 class SvidApiTest : public ApiFixture {
  protected:
-  // The fake audit log calls back at once.
-  template <class Request, class Response>
-  Result<Response> Ask(void (SvidApi::*method)(Call&, const Request&, Reply<Response>), Call& call,
-                       const Request& request) {
-    std::optional<Result<Response>> answer;
-    (*svids_.*method)(call, request, [&](Result<Response> reply) { answer = std::move(reply); });
-    CHECK(answer.has_value());
-    return std::move(*answer);
-  }
   Result<svid_pb::MintX509SVIDResponse> Mint(const std::string& csr, int ttl = 0) {
     svid_pb::MintX509SVIDRequest request;
     request.set_csr(csr);
     request.set_ttl(ttl);
     Call call = AsLocal();
-    return Ask(&SvidApi::MintX509Svid, call, request);
+    return AwaitReply(*svids_, &SvidApi::MintX509Svid, call, request);
   }
   svid_pb::BatchNewX509SVIDResponse New(
       const std::vector<std::pair<std::string, std::string>>& items) {
@@ -38,7 +28,7 @@ class SvidApiTest : public ApiFixture {
       params->set_csr(csr);
     }
     Call call = AsAgent();
-    return Take(Ask(&SvidApi::BatchNewX509Svid, call, request));
+    return Take(AwaitReply(*svids_, &SvidApi::BatchNewX509Svid, call, request));
   }
   Certificate LeafOf(const types::X509SVID& svid) {
     return Take(Certificate::FromDer(svid.cert_chain(0)));
@@ -91,22 +81,22 @@ TEST_F(SvidApiTest, TtlOfNothingOrLessIsTheDefault) {
 TEST_F(SvidApiTest, MintedJwtValidates) {
   svid_pb::MintJWTSVIDRequest request;
   Call call = AsLocal();
-  EXPECT_EQ(Ask(&SvidApi::MintJwtSvid, call, request).code(), Code::kInvalidArgument);
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request).code(), Code::kInvalidArgument);
   SetId(request.mutable_id(), "/web");
-  EXPECT_EQ(Ask(&SvidApi::MintJwtSvid, call, request).status(),
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request).status(),
             InvalidArgument("at least one audience is required"));
   request.add_audience("");
-  EXPECT_EQ(Ask(&SvidApi::MintJwtSvid, call, request).code(), Code::kInvalidArgument);
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request).code(), Code::kInvalidArgument);
   request.add_audience("db");
   request.set_ttl(90);
-  types::JWTSVID svid = Take(Ask(&SvidApi::MintJwtSvid, call, request)).svid();
+  types::JWTSVID svid = Take(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request)).svid();
   EXPECT_EQ(svid.expires_at() - svid.issued_at(), 90);
   auto bundle = bundle_->Current();
   auto jwt = ValidateJwtSvid(svid.token(), "db", std::span(bundle.get(), 1), clock_.Now());
   ASSERT_TRUE(jwt.ok()) << jwt.status().ToString();
   EXPECT_EQ(jwt->id.text(), kWeb);
   SetId(request.mutable_id(), "/spire/server");
-  EXPECT_EQ(Ask(&SvidApi::MintJwtSvid, call, request).code(), Code::kInvalidArgument);
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request).code(), Code::kInvalidArgument);
 }
 
 TEST_F(SvidApiTest, BatchAnswersItemByItemFromTheEntries) {
@@ -143,10 +133,10 @@ TEST_F(SvidApiTest, BatchIsNeitherEmptyNorBoundless) {
   AddAgent(kAgentPath);
   Call call = AsAgent();
   svid_pb::BatchNewX509SVIDRequest request;
-  EXPECT_EQ(Ask(&SvidApi::BatchNewX509Svid, call, request).status(),
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::BatchNewX509Svid, call, request).status(),
             InvalidArgument("missing parameters"));
   for (int i = 0; i <= kSvidBatchMax; ++i) request.add_params();
-  EXPECT_EQ(Ask(&SvidApi::BatchNewX509Svid, call, request).code(), Code::kResourceExhausted);
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::BatchNewX509Svid, call, request).code(), Code::kResourceExhausted);
 }
 
 TEST_F(SvidApiTest, NothingLeavesWithoutItsRecord) {
@@ -164,12 +154,12 @@ TEST_F(SvidApiTest, JwtForAnEntryOfTheAgentAlone) {
   Call call = AsAgent();
   svid_pb::NewJWTSVIDRequest request;
   request.set_entry_id("nobody");
-  EXPECT_EQ(Ask(&SvidApi::NewJwtSvid, call, request).status(),
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::NewJwtSvid, call, request).status(),
             NotFound("entry not found or not authorized"));
   request.set_entry_id(mine);
-  EXPECT_EQ(Ask(&SvidApi::NewJwtSvid, call, request).code(), Code::kInvalidArgument);
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::NewJwtSvid, call, request).code(), Code::kInvalidArgument);
   request.add_audience("db");
-  types::JWTSVID svid = Take(Ask(&SvidApi::NewJwtSvid, call, request)).svid();
+  types::JWTSVID svid = Take(AwaitReply(*svids_, &SvidApi::NewJwtSvid, call, request)).svid();
   EXPECT_EQ(svid.expires_at() - svid.issued_at(), 30);
   EXPECT_EQ(svid.id().path(), "/mine");
 }

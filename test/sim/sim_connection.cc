@@ -6,6 +6,7 @@
 #include "agent/client/entry_sync.h"
 #include "core/spiffe/svid.h"
 #include "test/sim/sim_server.h"
+#include "test/support/await_reply.h"
 
 namespace writ {
 namespace {
@@ -253,7 +254,7 @@ Result<std::vector<Result<CertificateChain>>> SimConnection::NewX509Svids(
   svid_pb::BatchNewX509SVIDResponse answer;
   TRY(Twice("/spire.api.server.svid.v1.SVID/BatchNewX509SVID", false,
             [&](RunningServer& running, Call& call) -> Status {
-              answer = TRY(running.svids->BatchNewX509Svid(call, batch));
+              answer = TRY(AwaitReply(*running.svids, &SvidApi::BatchNewX509Svid, call, batch));
               return OkStatus();
             }));
   std::vector<Result<CertificateChain>> chains;
@@ -278,7 +279,7 @@ Result<ReceivedJwt> SimConnection::NewJwtSvid(const Entry& entry,
   svid_pb::NewJWTSVIDResponse answer;
   TRY(Twice("/spire.api.server.svid.v1.SVID/NewJWTSVID", false,
             [&](RunningServer& running, Call& call) -> Status {
-              answer = TRY(running.svids->NewJwtSvid(call, request));
+              answer = TRY(AwaitReply(*running.svids, &SvidApi::NewJwtSvid, call, request));
               return OkStatus();
             }));
   return JwtFromProto(answer.svid(), entry.spiffe_id, audience);
