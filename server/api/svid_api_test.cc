@@ -81,12 +81,14 @@ TEST_F(SvidApiTest, TtlOfNothingOrLessIsTheDefault) {
 TEST_F(SvidApiTest, MintedJwtValidates) {
   svid_pb::MintJWTSVIDRequest request;
   Call call = AsLocal();
-  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request).code(), Code::kInvalidArgument);
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request).code(),
+            Code::kInvalidArgument);
   SetId(request.mutable_id(), "/web");
   EXPECT_EQ(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request).status(),
             InvalidArgument("at least one audience is required"));
   request.add_audience("");
-  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request).code(), Code::kInvalidArgument);
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request).code(),
+            Code::kInvalidArgument);
   request.add_audience("db");
   request.set_ttl(90);
   types::JWTSVID svid = Take(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request)).svid();
@@ -96,7 +98,8 @@ TEST_F(SvidApiTest, MintedJwtValidates) {
   ASSERT_TRUE(jwt.ok()) << jwt.status().ToString();
   EXPECT_EQ(jwt->id.text(), kWeb);
   SetId(request.mutable_id(), "/spire/server");
-  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request).code(), Code::kInvalidArgument);
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::MintJwtSvid, call, request).code(),
+            Code::kInvalidArgument);
 }
 
 TEST_F(SvidApiTest, BatchAnswersItemByItemFromTheEntries) {
@@ -136,7 +139,8 @@ TEST_F(SvidApiTest, BatchIsNeitherEmptyNorBoundless) {
   EXPECT_EQ(AwaitReply(*svids_, &SvidApi::BatchNewX509Svid, call, request).status(),
             InvalidArgument("missing parameters"));
   for (int i = 0; i <= kSvidBatchMax; ++i) request.add_params();
-  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::BatchNewX509Svid, call, request).code(), Code::kResourceExhausted);
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::BatchNewX509Svid, call, request).code(),
+            Code::kResourceExhausted);
 }
 
 TEST_F(SvidApiTest, NothingLeavesWithoutItsRecord) {
@@ -157,7 +161,8 @@ TEST_F(SvidApiTest, JwtForAnEntryOfTheAgentAlone) {
   EXPECT_EQ(AwaitReply(*svids_, &SvidApi::NewJwtSvid, call, request).status(),
             NotFound("entry not found or not authorized"));
   request.set_entry_id(mine);
-  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::NewJwtSvid, call, request).code(), Code::kInvalidArgument);
+  EXPECT_EQ(AwaitReply(*svids_, &SvidApi::NewJwtSvid, call, request).code(),
+            Code::kInvalidArgument);
   request.add_audience("db");
   types::JWTSVID svid = Take(AwaitReply(*svids_, &SvidApi::NewJwtSvid, call, request)).svid();
   EXPECT_EQ(svid.expires_at() - svid.issued_at(), 30);
