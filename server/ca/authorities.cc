@@ -77,7 +77,6 @@ class LocalAuthorities final : public Authorities {
     std::optional<Authority> made;
   };
 
-  Status RemoveStrayKeys();
   Status StepAll(Time now);
   Status StepKind(AuthorityKind kind, Time now);
   Status Prepare(AuthorityKind kind, Time now);
@@ -86,6 +85,7 @@ class LocalAuthorities final : public Authorities {
   Status Activate(AuthorityKind kind, Time now);
   void Adopt(AuthorityKind kind);
   Status Prune(Time now);
+  Status RemoveStrayKeys();
   Time NextStepAt(Time now) const;
   Pending& PendingOf(AuthorityKind kind) { return kind == AuthorityKind::kX509 ? x509_ : jwt_; }
 
@@ -93,28 +93,18 @@ class LocalAuthorities final : public Authorities {
   Journal journal_;                   // the stepping loop's
   Pending x509_;                      // the stepping loop's
   Pending jwt_;                       // the stepping loop's
+  bool keys_may_stray_ = true;        // the stepping loop's; true at the start
   mutable Mutex mu_;
   std::shared_ptr<const X509Ca> current_x509_ GUARDED_BY(mu_);
   std::shared_ptr<const JwtSigner> current_jwt_ GUARDED_BY(mu_);
 };
 
+// What the last run left goes first, so that starts which fail one after another pile up no keys.
 Status LocalAuthorities::Start() {
   TRY(journal_.Refresh());
-  TRY(RemoveStrayKeys(), "clean up the keys of unfinished authorities");
+  TRY(RemoveStrayKeys(), "remove the keys of unfinished authorities");
   TRY(StepAll(options_.clock->Now()));
   CHECK(CurrentX509() != nullptr && CurrentJwt() != nullptr);
-  return OkStatus();
-}
-
-// Keys whose authority never reached the journal, or has left it already.
-Status LocalAuthorities::RemoveStrayKeys() {
-  for (const std::string& name : TRY(options_.keys->List())) {
-    bool ours = name.starts_with(KeyPrefix(AuthorityKind::kX509)) ||
-                name.starts_with(KeyPrefix(AuthorityKind::kJwt));
-    bool wanted = std::any_of(journal_.authorities().begin(), journal_.authorities().end(),
-                              [&](const Authority& a) { return a.row.key_name == name; });
-    if (ours && !wanted) TRY(options_.keys->Remove(name));
-  }
   return OkStatus();
 }
 
@@ -147,7 +137,8 @@ Status LocalAuthorities::StepAll(Time now) {
     }
   }
   TRY(first_failure);
-  return Prune(now);
+  TRY(Prune(now), "prune");
+  return RemoveStrayKeys().Annotate("remove the keys of pruned authorities");
 }
 
 Status LocalAuthorities::StepKind(AuthorityKind kind, Time now) {
@@ -266,8 +257,9 @@ void LocalAuthorities::Adopt(AuthorityKind kind) {
       JwtSigner{row.authority_id, active->signer, FromUnixSeconds(row.not_after)});
 }
 
-// Bundle, then journal, then keys: whatever a crash leaves over is found again by its expiry, or as
-// a stray key at the next start. Roots that others added to the bundle expire by the same rule.
+// Bundle, then journal; the keys go as strays. Whatever a crash or a failure leaves over is found
+// again by its expiry, or by the search for stray keys. Roots that others added to the bundle
+// expire by the same rule.
 Status LocalAuthorities::Prune(Time now) {
   auto due = [&](int64_t expires_at) { return now >= PruneAt(expires_at); };
   auto x509_due = [&](const X509Authority& authority) {
@@ -283,18 +275,31 @@ Status LocalAuthorities::Prune(Time now) {
       std::erase_if(stored.x509, x509_due);
       std::erase_if(stored.jwt, jwt_due);
       return OkStatus();
-    }), "prune the bundle");
+    }), "the bundle");
     options_.log->Info("Expired authorities pruned from the bundle");
   }
-  std::vector<std::string> ids, key_names;
+  std::vector<std::string> ids;
   for (const Authority& authority : journal_.authorities()) {
     if (authority.row.status != AuthorityStatus::kOld || !due(authority.row.not_after)) continue;
     ids.push_back(authority.row.authority_id);
-    key_names.push_back(authority.row.key_name);
   }
   if (ids.empty()) return OkStatus();
-  TRY(journal_.Remove(ids), "prune");
-  for (const std::string& name : key_names) TRY(options_.keys->Remove(name), "prune");
+  keys_may_stray_ = true;  // even if this fails: the journal may have done it all the same
+  return journal_.Remove(ids).Annotate("the journal");
+}
+
+// Keys whose authority never reached the journal, or has left it already.
+Status LocalAuthorities::RemoveStrayKeys() {
+  if (!keys_may_stray_) return OkStatus();
+  for (const std::string& name : TRY(options_.keys->List())) {
+    const bool ours = name.starts_with(KeyPrefix(AuthorityKind::kX509)) ||
+                      name.starts_with(KeyPrefix(AuthorityKind::kJwt));
+    const bool wanted = name == x509_.key_name || name == jwt_.key_name ||
+                        std::any_of(journal_.authorities().begin(), journal_.authorities().end(),
+                                    [&](const Authority& a) { return a.row.key_name == name; });
+    if (ours && !wanted) TRY(options_.keys->Remove(name));
+  }
+  keys_may_stray_ = false;
   return OkStatus();
 }
 

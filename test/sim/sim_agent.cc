@@ -19,8 +19,10 @@ SimAgent::SimAgent(SimWorld* world, SimServer* server, int number, std::string d
       alias_(*SpiffeId::FromPath(server->td(), "/node-" + std::to_string(number))),
       random_(world->random()) {
   CHECK(MakeDirectories(directory_, 0700).ok());
-  // The loop waits only between turns: what a turn has brought is in the cache by then.
+  // The loop waits only between turns: what a turn has brought is in the cache by then. It may wait
+  // several times between two turns, to take out what ends: only the first follows a turn.
   clock.on_wait = [this] {
+    if (!std::exchange(contact.called, false)) return;
     if (contact.sync_began) synced_as_of = contact.sync_began;
     in_step = contact.sync_began.has_value() && !contact.call_failed;
     contact.call_failed = false;
@@ -65,6 +67,7 @@ void SimAgent::Kill() {
   in_step = false;
   contact.sync_began.reset();
   contact.bundle_fetched.reset();
+  contact.called = false;
   contact.call_failed = false;
   contact.in_call = false;
 }

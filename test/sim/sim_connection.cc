@@ -149,6 +149,7 @@ Status SimConnection::Once(const char* method, bool anonymous, const Work& work,
   };
   Status status = call_it();
   contact_->in_call = false;
+  contact_->called = true;
   contact_->call_failed |= !status.ok();
   return status;
 }

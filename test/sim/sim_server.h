@@ -92,7 +92,8 @@ class SimServer {
 // What a connection's agent has seen, for whoever judges the simulation.
 struct Contact {
   bool in_call = false;
-  bool call_failed = false;  // since it was last cleared
+  bool called = false;       // since it was last cleared, as is
+  bool call_failed = false;
   bool attest_reply_lost = false;
   std::string own_id;  // of the newest SVID that was issued to the agent
   Time own_not_after{};
