@@ -116,7 +116,7 @@ def await_svid(deployment):
 
 def quiet():
     return harness.Deployment(
-        server={"log": {"level": "warn"}},
+        server={"log": {"level": "warn"}, "rate_limit": {"signing": 0}},
         agent={"log": {"level": "warn"}})
 
 
