@@ -21,6 +21,7 @@
 #include "core/base/log.h"
 #include "core/base/mutex.h"
 #include "core/base/random.h"
+#include "core/net/log_limit.h"
 #include "core/net/peer.h"
 #include "core/spiffe/selector.h"
 
@@ -42,17 +43,21 @@ struct Refusal {
 class Refusals {
  public:
   // Both borrowed.
-  Refusals(Clock* clock, Random* random) : clock_(clock), random_(random) {}
+  Refusals(Clock* clock, Random* random) : clock_(clock), random_(random), lines_(clock) {}
 
   // Keeps the refusal and returns its ID; the oldest makes room.
   std::string Add(std::string_view method, const Caller& caller, const Selectors& selectors,
                   const std::vector<AttestorFailure>& failures) EXCLUDES(mu_);
   std::optional<Refusal> Find(std::string_view id) const EXCLUDES(mu_);
   uint64_t count() const EXCLUDES(mu_);  // of all refusals ever
+  // Whether the log gets a line of this one, and how many before it got none: any local process can
+  // cause them.
+  std::optional<size_t> LogTurn() { return lines_.Take(); }
 
  private:
   Clock* const clock_;    // constant after construction
   Random* const random_;  // likewise
+  LogRate lines_;         // its own lock
   mutable Mutex mu_;
   std::deque<Refusal> kept_ GUARDED_BY(mu_);  // the oldest first
   uint64_t count_ GUARDED_BY(mu_) = 0;

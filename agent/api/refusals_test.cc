@@ -53,5 +53,13 @@ TEST_F(RefusalsTest, TheOldestMakesRoom) {
   EXPECT_FALSE(refusals_.Find(second).has_value());
 }
 
+TEST_F(RefusalsTest, AFloodLeavesNoFloodInTheLog) {
+  size_t lines = 0;
+  for (int i = 0; i < 1000; ++i) lines += refusals_.LogTurn().has_value();
+  EXPECT_EQ(lines, static_cast<size_t>(LogRate::kLinesMax));
+  clock_.Advance(std::chrono::seconds(1));
+  EXPECT_EQ(refusals_.LogTurn(), 1000 - lines);
+}
+
 }  // namespace
 }  // namespace writ

@@ -2,6 +2,7 @@
 #include "agent/api/workload_api.h"
 
 #include <atomic>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -131,11 +132,14 @@ Status NoIdentityIssued(const RefusalNotice& notice, Refusals& refusals, Log& lo
   const Caller& caller = *notice.caller;
   const std::string id =
       refusals.Add(notice.method, caller, *notice.selectors, *notice.failures);
-  log.Warn("no identity issued: no registration entry matches the caller",
-           {{"pid", caller.pid()},
-            {"uid", caller.uid()},
-            {"gid", caller.gid()},
-            {"why", "writ why --id " + id}});
+  if (std::optional<size_t> left_out = refusals.LogTurn()) {
+    Log::Fields fields = {{"pid", caller.pid()},
+                          {"uid", caller.uid()},
+                          {"gid", caller.gid()},
+                          {"why", "writ why --id " + id}};
+    if (*left_out > 0) fields.emplace_back("refusals_not_logged", *left_out);
+    log.Warn("no identity issued: no registration entry matches the caller", fields);
+  }
   return PermissionDenied("no identity issued: no registration entry matches process " +
                           std::to_string(caller.pid()) + "; `writ why --id " + id +
                           "` on this node says what it lacks");
