@@ -22,6 +22,7 @@ SimAgent::SimAgent(SimWorld* world, SimServer* server, int number, std::string d
   // The loop waits only between turns: what a turn has brought is in the cache by then. It may wait
   // several times between two turns, to take out what ends: only the first follows a turn.
   clock.on_wait = [this] {
+    skew_noticed = clock.skew;
     if (!std::exchange(contact.called, false)) return;
     if (contact.sync_began) synced_as_of = contact.sync_began;
     in_step = contact.sync_began.has_value() && !contact.call_failed;

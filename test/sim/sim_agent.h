@@ -46,6 +46,7 @@ class SimAgent {
   // Since when the entries in the cache are those of the server, as far as the agent was told: the
   // beginning of the last sync that was applied.
   std::optional<MonoTime> synced_as_of;
+  Duration skew_noticed{};      // of its clock, when the loop last began to wait
   bool in_step = false;         // and nothing has failed in that turn
   bool may_be_refused = false;  // it was evicted, or its attestation's answer was lost
 
