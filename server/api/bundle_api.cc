@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/bytes.h"
 #include "server/api/convert.h"
 
 namespace writ {
@@ -34,8 +35,25 @@ void AddX509(Bundle& bundle, const Certificate& certificate) {
   if (!there) bundle.x509.push_back({.certificate = certificate});
 }
 
-void AddJwt(Bundle& bundle, const JwtAuthority& authority) {
-  if (bundle.FindJwt(authority.key_id) == nullptr) bundle.jwt.push_back(authority);
+bool EndsLater(int64_t expires_at, int64_t than) {
+  if (expires_at == 0 || than == 0) return expires_at == 0 && than != 0;  // 0: no known end
+  return expires_at > than;
+}
+
+// A key that is there already may get a longer life. Its ID never becomes another key's as well: of
+// two keys with one ID, validators could know only one.
+Status AddJwt(Bundle& bundle, const JwtAuthority& authority) {
+  auto known = std::ranges::find(bundle.jwt, authority.key_id, &JwtAuthority::key_id);
+  if (known == bundle.jwt.end()) {
+    bundle.jwt.push_back(authority);
+    return OkStatus();
+  }
+  if (!(known->key == authority.key)) {
+    return AlreadyExists("another JWT authority has the key ID \"" + Printable(authority.key_id) +
+                         "\": each key needs an ID of its own");
+  }
+  if (EndsLater(authority.expires_at, known->expires_at)) known->expires_at = authority.expires_at;
+  return OkStatus();
 }
 
 Status CheckSize(const Bundle& bundle) {
@@ -78,7 +96,7 @@ Result<types::Bundle> BundleApi::AppendBundle(Call& call,
 
   Result<std::shared_ptr<const Bundle>> edited = bundle_->Edit([&](Bundle& bundle) {
     for (const Certificate& certificate : x509) AddX509(bundle, certificate);
-    for (const JwtAuthority& authority : jwt) AddJwt(bundle, authority);
+    for (const JwtAuthority& authority : jwt) TRY(AddJwt(bundle, authority));
     return CheckSize(bundle);
   });
   Status appended = edited.status().Annotate("failed to append bundle");
@@ -96,7 +114,7 @@ Result<bundle_pb::PublishJWTAuthorityResponse> BundleApi::PublishJwtAuthority(
   if (!request.has_jwt_authority()) return InvalidArgument("missing JWT authority");
   JwtAuthority authority = TRY(JwtAuthorityFrom(request.jwt_authority()), "invalid JWT authority");
   Result<std::shared_ptr<const Bundle>> edited = bundle_->Edit([&](Bundle& bundle) {
-    AddJwt(bundle, authority);
+    TRY(AddJwt(bundle, authority));
     return CheckSize(bundle);
   });
   Status published = edited.status().Annotate("failed to publish JWT key");

@@ -76,5 +76,31 @@ TEST_F(BundleApiTest, PublishedJwtAuthorityIsAnsweredWithAll) {
   EXPECT_EQ(response.jwt_authorities_size(), 2);
 }
 
+TEST_F(BundleApiTest, KeyIdOfAnotherJwtAuthorityIsRefusedAndTheKnownOneMayLiveLonger) {
+  Call call = AsLocal();
+  bundle_pb::PublishJWTAuthorityRequest request;
+  types::JWTKey* key = request.mutable_jwt_authority();
+  key->set_key_id("downstream");
+  key->set_public_key(LeafKey().Public().spki());
+  const struct {
+    int64_t asked, known;
+  } steps[] = {{100, 100}, {200, 200}, {150, 200}, {0, 0}, {300, 0}};
+  for (const auto& step : steps) {
+    key->set_expires_at(step.asked);
+    auto response = Take(bundles_->PublishJwtAuthority(call, request));
+    ASSERT_EQ(response.jwt_authorities_size(), 2);
+    EXPECT_EQ(response.jwt_authorities(1).expires_at(), step.known) << step.asked;
+  }
+
+  key->set_public_key(PrivateKey::Generate(KeyType::kEcP256)->Public().spki());
+  EXPECT_EQ(bundles_->PublishJwtAuthority(call, request).code(), Code::kAlreadyExists);
+  bundle_pb::AppendBundleRequest append;
+  *append.add_jwt_authorities() = *key;
+  append.add_x509_authorities()->set_asn1(NewRoot());
+  EXPECT_EQ(bundles_->AppendBundle(call, append).code(), Code::kAlreadyExists);
+  EXPECT_EQ(bundle_->Current()->x509.size(), 1u);  // all of a request, or nothing
+  EXPECT_EQ(bundle_->Current()->FindJwt("downstream")->key, LeafKey().Public());
+}
+
 }  // namespace
 }  // namespace writ
