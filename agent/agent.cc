@@ -200,6 +200,7 @@ Status WiredAgent::ListenHttp() {
 
 std::string WiredAgent::Exposition() {
   return metrics_.Exposition({.synced = loop_->Ready().ok(),
+                              .following = loop_->Follows(),
                               .streams = workload_api_->OpenStreamCount(),
                               .connections = workload_server_->ConnectionCount(),
                               .refusals = refusals_.count(),

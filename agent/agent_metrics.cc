@@ -26,6 +26,8 @@ std::string AgentMetrics::Exposition(const AgentCounts& counts) {
   MutexLock lock(mu_);
   const auto number = [](size_t value) { return static_cast<double>(value); };
   Tell("synced", "1 after the first synchronization with the server.", counts.synced ? 1 : 0);
+  Tell("following", "1 while the server tells of changes as they happen, 0 while the agent polls.",
+       counts.following ? 1 : 0);
   Tell("workload_streams", "Open streams of the Workload API.", number(counts.streams));
   Tell("workload_connections", "Connections to the workload socket.", number(counts.connections));
   Tell("entries", "Registration entries that the server has given.", number(counts.cache.entries));

@@ -21,6 +21,7 @@ namespace writ {
 
 struct AgentCounts {
   bool synced = false;
+  bool following = false;
   size_t streams = 0;
   size_t connections = 0;
   uint64_t refusals = 0;  // of callers that no entry matches

@@ -17,6 +17,7 @@
 #include "core/net/metrics.h"
 #include "server/api/authorization.h"
 #include "server/api/front.h"
+#include "server/api/notices_api.h"
 #include "server/api/rate_limits.h"
 #include "server/api/rpc_metrics.h"
 #include "server/api/services.h"
@@ -83,6 +84,7 @@ class WiredServer final : public Server {
   std::optional<BundleApi> bundle_api_;
   std::optional<EntryApi> entry_api_;
   std::optional<SvidApi> svid_api_;
+  std::unique_ptr<NoticesApi> notices_api_;
   std::optional<WhyApi> why_api_;
   std::optional<DebugApi> debug_api_;
   std::optional<LoggerApi> logger_api_;
@@ -132,6 +134,12 @@ void WiredServer::MakeApis() {
   bundle_api_.emplace(s.bundle.get());
   entry_api_.emplace(td, s.registry.get(), &s.store->entries(), kit_.clock, kit_.random);
   svid_api_.emplace(td, s.registry.get(), s.issuer.get(), s.bundle.get(), kit_.clock);
+  notices_api_ = NoticesApi::Make({.trust_domain = td,
+                                   .feeds = s.registry.get(),
+                                   .bundles = &s.store->bundles(),
+                                   .authorization = &*authorization_,
+                                   .metrics = metrics_.get(),
+                                   .clock = kit_.clock});
   why_api_.emplace(td, s.registry.get(), kit_.clock);
   debug_api_.emplace(DebugApi::Needs{.registry = s.registry.get(),
                                      .bundle = s.bundle.get(),
@@ -154,6 +162,7 @@ void WiredServer::MakeApis() {
   ServerApis apis{.agent = &*agent_api_,
                   .bundle = &*bundle_api_,
                   .entry = &*entry_api_,
+                  .notices = notices_api_.get(),
                   .svid = &*svid_api_,
                   .why = &*why_api_,
                   .debug = &*debug_api_,
@@ -292,6 +301,7 @@ void WiredServer::Stop() {
   MonoTime deadline = kit_.clock->Monotonic() + kCallsMayTake;
   if (health_) health_->EndWatches();
   if (limits_) limits_->Stop();
+  if (notices_api_) notices_api_->EndStreams();
   for (std::optional<Endpoint>* endpoint : {&tcp_, &admin_}) {
     if (endpoint->has_value() && (*endpoint)->server) (*endpoint)->server->Shutdown(deadline);
   }

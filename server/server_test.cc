@@ -27,6 +27,7 @@
 #include "spire/api/server/svid/v1/svid.grpc.pb.h"
 #include "test/fake/fake_log.h"
 #include "test/support/paths.h"
+#include "writ/v1/notices.grpc.pb.h"
 
 namespace writ {
 namespace {
@@ -180,6 +181,8 @@ class ServerTest : public ::testing::Test {
   // For each method whether the caller passes authorization, as the table says for `kinds`.
   void ExpectTable(const std::shared_ptr<grpc::Channel>& channel, unsigned kinds) {
     for (const MethodRow& row : AllMethods()) {
+      // A stream without an end has a test of its own.
+      if (row.service() == "writ.v1.Notices") continue;
       grpc::Status status = CallEmpty(channel, row.full_name);
       if (row.admin_socket_only) {
         EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED) << row.full_name;
@@ -256,6 +259,58 @@ TEST_F(ServerTest, AgentLivesItsWholeLife) {
   ASSERT_EQ(details.details_size(), 1);
   ASSERT_TRUE(details.details(0).UnpackTo(&why));
   EXPECT_EQ(why.reason(), types::PermissionDeniedDetails::AGENT_BANNED);
+}
+
+TEST_F(ServerTest, AgentIsToldOfChangesFromItsNumberOnUntilItIsBanned) {
+  Start();
+  CreateToken("node");
+  PrivateKey key = *PrivateKey::Generate(KeyType::kEcP256);
+  const TlsIdentity agent = IdentityOf(Attest("node", key), key);
+  std::unique_ptr<TlsChannel> tls = Tls(agent);
+  writ::v1::FollowRequest request;
+  writ::v1::Notice notice;
+  {
+    grpc::ClientContext context;
+    auto stream = writ::v1::Notices::NewStub(*tls->Get())->Follow(&context, request);
+    ASSERT_TRUE(stream->Read(&notice));
+    EXPECT_TRUE(notice.resync());
+    const std::string id = CreateEntry("/web");
+    ASSERT_TRUE(stream->Read(&notice));
+    ASSERT_EQ(notice.entries_size(), 1);
+    EXPECT_EQ(notice.entries(0).id(), id);
+    EXPECT_EQ(notice.entries(0).spiffe_id().path(), "/web");
+    context.TryCancel();
+    (void)stream->Finish();
+  }
+  request.set_after(notice.sequence());
+  const std::string id = CreateEntry("/later");
+  Stop();
+  Start();
+  tls = Tls(agent);
+  grpc::ClientContext context;
+  auto stream = writ::v1::Notices::NewStub(*tls->Get())->Follow(&context, request);
+  ASSERT_TRUE(stream->Read(&notice));
+  EXPECT_FALSE(notice.resync());
+  ASSERT_EQ(notice.entries_size(), 1);
+  EXPECT_EQ(notice.entries(0).id(), id);
+
+  agent_pb::BanAgentRequest ban;
+  SetId(ban.mutable_id(), kAgentPath);
+  google::protobuf::Empty nothing;
+  grpc::ClientContext ban_context;
+  ASSERT_TRUE(agent_pb::Agent::NewStub(Admin())->BanAgent(&ban_context, ban, &nothing).ok());
+  while (stream->Read(&notice)) EXPECT_EQ(notice.entries_size(), 0);
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::PERMISSION_DENIED);
+}
+
+TEST_F(ServerTest, NobodyButAgentsFollows) {
+  Start();
+  constexpr char kFollow[] = "/writ.v1.Notices/Follow";
+  std::unique_ptr<TlsChannel> nobody = Tls();
+  std::unique_ptr<TlsChannel> workload = Tls(Mint("/web"));
+  for (const auto& channel : {*nobody->Get(), *workload->Get(), Admin()}) {
+    EXPECT_EQ(CallEmpty(channel, kFollow).error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  }
 }
 
 TEST_F(ServerTest, TableHoldsOverTlsForEachKindOfCaller) {

@@ -106,6 +106,9 @@ class FusedServer final : public ServerApi {
                                  MonoTime deadline) override {
     return server_->NewJwtSvid(entry, audience, deadline);
   }
+  Status Follow(uint64_t, const std::function<void(Notice)>&, std::stop_token) override {
+    return Unimplemented("no notices");
+  }
   void Reconnect() override { server_->Reconnect(); }
 
  private:

@@ -8,11 +8,14 @@
 #include "agent/client/convert.h"
 #include "agent/client/entry_sync.h"
 #include "agent/client/grpc_calls.h"
+#include "agent/client/notices.h"
 #include "agent/client/server_api.h"
+#include "core/base/mutex.h"
 #include "spire/api/server/agent/v1/agent.grpc.pb.h"
 #include "spire/api/server/bundle/v1/bundle.grpc.pb.h"
 #include "spire/api/server/entry/v1/entry.grpc.pb.h"
 #include "spire/api/server/svid/v1/svid.grpc.pb.h"
+#include "writ/v1/notices.grpc.pb.h"
 
 namespace writ {
 namespace {
@@ -25,6 +28,8 @@ namespace svidv1 = spire::api::server::svid::v1;
 // A first sync of very many entries takes a while; it makes progress or its stream breaks.
 constexpr Duration kEntrySyncTimeout = std::chrono::minutes(5);
 constexpr Duration kAttestTimeout = std::chrono::minutes(1);
+// Longer than the server lets a connection live.
+constexpr Duration kFollowTimeout = std::chrono::hours(2);
 constexpr size_t kAgentVersionBytesMax = 255;
 
 std::unique_ptr<GrpcCalls> Connect(const ServerApiOptions& options, bool anonymous) {
@@ -104,16 +109,19 @@ class GrpcServerApi final : public ServerApi {
       const std::vector<SvidRequest>& requests) override;
   Result<ReceivedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
                                  MonoTime deadline) override;
-  void Reconnect() override {
-    agent_->Drop();
-    anonymous_->Drop();
-  }
+  Status Follow(uint64_t after, const std::function<void(Notice)>& on_notice,
+                std::stop_token stop) override EXCLUDES(mu_);
+  void Reconnect() override EXCLUDES(mu_);
 
  private:
-  // All constant after construction.
+  std::stop_token EndOfStreams() EXCLUDES(mu_);
+
+  // Constant after construction, as are the connections.
   const ServerApiOptions options_;
   const std::unique_ptr<GrpcCalls> agent_;
   const std::unique_ptr<GrpcCalls> anonymous_;
+  Mutex mu_;
+  std::stop_source end_streams_ GUARDED_BY(mu_);  // of those that live
 };
 
 Result<AttestedAgent> GrpcServerApi::Attest(const std::string& type, NodeProver& prover,
@@ -233,6 +241,40 @@ Result<ReceivedJwt> GrpcServerApi::NewJwtSvid(const Entry& entry,
   Result<ReceivedJwt> jwt = JwtFromProto(answer.svid(), entry.spiffe_id, audience);
   if (!jwt.ok()) return Internal(jwt.status().message()).Annotate("the server's JWT-SVID");
   return jwt;
+}
+
+std::stop_token GrpcServerApi::EndOfStreams() {
+  MutexLock lock(mu_);
+  return end_streams_.get_token();
+}
+
+Status GrpcServerApi::Follow(uint64_t after, const std::function<void(Notice)>& on_notice,
+                             std::stop_token stop) {
+  writ::v1::FollowRequest request;
+  request.set_after(after);
+  const std::stop_token end = EndOfStreams();
+  auto call = [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
+    std::stop_callback on_stop(stop, [&context] { context.TryCancel(); });
+    std::stop_callback on_end(end, [&context] { context.TryCancel(); });
+    auto stream = writ::v1::Notices::NewStub(channel)->Follow(&context, request);
+    Status read = ReadNotices(*stream, options_.trust_domain, *options_.log, on_notice);
+    if (!read.ok()) context.TryCancel();
+    grpc::Status ended = stream->Finish();
+    return read.ok() ? FromServer(ended) : read;
+  };
+  return agent_->RunOnce(options_.clock->Monotonic() + kFollowTimeout, call)
+      .Annotate("follow the server's notices");
+}
+
+void GrpcServerApi::Reconnect() {
+  agent_->Drop();
+  anonymous_->Drop();
+  std::stop_source old;
+  {
+    MutexLock lock(mu_);
+    std::swap(old, end_streams_);
+  }
+  old.request_stop();
 }
 
 }  // namespace

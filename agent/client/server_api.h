@@ -71,9 +71,26 @@ struct ReceivedJwt {
   Time expires_at;
 };
 
-class ServerApi {
+// What changed for this agent.
+struct Notice {
+  uint64_t sequence = 0;  // with this taken, the agent is in step with the server up to here
+  bool resync = false;    // the server cannot say what: fetch everything
+  EntryChanges changes;
+  std::shared_ptr<const Bundle> bundle;  // null: as it was
+};
+
+class NoticeSource {
  public:
-  virtual ~ServerApi() = default;
+  virtual ~NoticeSource() = default;
+  // Blocks while the stream of notices lives and hands on each as it comes; how it ended. `after`:
+  // the last notice that was taken, 0 for none. Unimplemented: the server has no such stream
+  // (SPIRE's), the agent has to poll.
+  virtual Status Follow(uint64_t after, const std::function<void(Notice)>& on_notice,
+                        std::stop_token stop) = 0;
+};
+
+class ServerApi : public NoticeSource {
+ public:
 
   // Without a client certificate. `csr_der`: only its key counts.
   virtual Result<AttestedAgent> Attest(const std::string& type, NodeProver& prover,
@@ -89,7 +106,8 @@ class ServerApi {
   virtual Result<ReceivedJwt> NewJwtSvid(const Entry& entry,
                                          const std::vector<std::string>& audience,
                                          MonoTime deadline) = 0;
-  // The identity or the bundle has changed: the next call makes a new connection.
+  // The identity or the bundle has changed: the next call makes a new connection, and a stream
+  // that lives ends.
   virtual void Reconnect() = 0;
 };
 

@@ -51,6 +51,9 @@ class TokenServer final : public ServerApi {
       const std::vector<SvidRequest>&) override {
     return Unimplemented("tokens alone");
   }
+  Status Follow(uint64_t, const std::function<void(Notice)>&, std::stop_token) override {
+    return Unimplemented("no notices");
+  }
   void Reconnect() override {}
 
   void Fail(Status failure) {

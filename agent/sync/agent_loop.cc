@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "agent/attest/agent_self.h"
 #include "agent/state/agent_state.h"
 #include "agent/sync/backoff.h"
+#include "agent/sync/following.h"
 #include "agent/sync/synchronizer.h"
 #include "core/base/mutex.h"
 #include "core/net/http_server.h"
@@ -27,12 +29,19 @@ class ThreadedAgentLoop final : public AgentLoop {
         jwts_(MakeJwtSource(server_.get(), options_.cache, options_.clock, options_.log)),
         sync_(SynchronizerOptions{options_.svid_key_type, server_.get(), options_.cache,
                                   options_.clock, options_.random, options_.log}),
-        backoff_(options_.random) {
-    options_.cache->OnAwaited([this] { awaited_.Notify(); });
+        backoff_(options_.random),
+        following_({.source = server_.get(),
+                    .sync_interval = options_.sync_interval,
+                    .notify = [this] { wake_.Notify(); },
+                    .clock = options_.clock,
+                    .random = options_.random,
+                    .log = options_.log}) {
+    options_.cache->OnAwaited([this] { wake_.Notify(); });
   }
 
   Status Run(std::stop_token stop) override;
   Status Ready() const override EXCLUDES(mu_);
+  bool Follows() const override { return following_.IsUp(); }
   JwtSource& jwts() override { return *jwts_; }
   std::optional<Certificate> OwnCertificate() const override;
   LoopCounts Counts() const override EXCLUDES(mu_);
@@ -43,6 +52,8 @@ class ThreadedAgentLoop final : public AgentLoop {
 
   Outcome Step(const std::stop_token& stop);
   Outcome Sync(const std::stop_token& stop);
+  Outcome Follow(const std::stop_token& stop);
+  bool TakeNotices(const std::stop_token& stop);
   void PostStatus();
   Duration PauseAfter(const Outcome& outcome);
   void Wait(Duration pause, const std::stop_token& stop);
@@ -62,7 +73,8 @@ class ThreadedAgentLoop final : public AgentLoop {
   bool posted_ = false;
   bool in_step_ = false;  // the last turn was a good one
 
-  Wake awaited_;  // its own lock: a subscriber waits for an SVID
+  Wake wake_;  // its own lock: a subscriber waits for an SVID, or the server tells something
+  Following following_;  // IsUp() by any, the rest by Run(); its thread uses the above
   mutable Mutex mu_;
   Status ready_ GUARDED_BY(mu_) = Unavailable("the agent has not attested yet");
   bool was_ready_ GUARDED_BY(mu_) = false;
@@ -119,8 +131,12 @@ Status ThreadedAgentLoop::Run(std::stop_token stop) {
 // One turn: the agent's own identity, then everybody else's.
 Outcome ThreadedAgentLoop::Step(const std::stop_token& stop) {
   Outcome outcome = self_.Step(*server_);
-  if (outcome.ok()) outcome = Sync(stop);
+  if (outcome.ok()) {
+    following_.Keep();
+    outcome = following_.MustSync() || sync_.HoldsEnded() ? Sync(stop) : Follow(stop);
+  }
   if (outcome.ok() || outcome.fatal || stop.stop_requested()) return outcome;
+  following_.RequireSync();
   if (DenialOf(outcome.status) != Denial::kNone) {
     Outcome denied = self_.OnDenied(outcome.status);
     posted_ = false;
@@ -131,15 +147,45 @@ Outcome ThreadedAgentLoop::Step(const std::stop_token& stop) {
   return outcome;
 }
 
+// What the server has told before is part of what it says now.
 Outcome ThreadedAgentLoop::Sync(const std::stop_token& stop) {
+  following_.BeginSync();
   Result<Bundle> bundle = server_->FetchBundle(false);
   if (!bundle.ok()) return Outcome{bundle.status()};
   self_.TakeBundle(*bundle, *server_);
   self_.OnTainted(TaintedKeyIds(*bundle));
   PostStatus();
   Status synced = sync_.Sync(*bundle, stop);
-  if (synced.ok()) SetReady(OkStatus());
+  if (synced.ok()) {
+    following_.EndSync();
+    SetReady(OkStatus());
+  }
   return Outcome{std::move(synced)};
+}
+
+// A turn without asking the server for everything.
+Outcome ThreadedAgentLoop::Follow(const std::stop_token& stop) {
+  Status renewed = sync_.Renew(stop);
+  if (!renewed.ok()) following_.RequireSync();
+  return Outcome{std::move(renewed)};
+}
+
+// False when the next turn has something to do.
+bool ThreadedAgentLoop::TakeNotices(const std::stop_token& stop) {
+  std::vector<Notice> notices = following_.Take();
+  if (following_.ResyncTold()) return false;
+  if (notices.empty()) return !following_.HasEnded();
+  for (const Notice& notice : notices) {
+    if (!notice.bundle) continue;
+    self_.TakeBundle(*notice.bundle, *server_);
+    self_.OnTainted(TaintedKeyIds(*notice.bundle));
+  }
+  Status taken = sync_.Take(std::move(notices), stop);
+  if (taken.ok()) return !following_.HasEnded() && self_.DueAt() > options_.clock->Now();
+  options_.log->Warn("What the server told could not be followed; the agent asks for everything",
+                     {{"error", taken}});
+  following_.RequireSync();
+  return false;
 }
 
 // For the operator's eyes only: a server that does not know the call, or refuses it, is no
@@ -158,13 +204,14 @@ Duration ThreadedAgentLoop::PauseAfter(const Outcome& outcome) {
   backoff_.Reset();
   Time due = std::min(self_.DueAt(), sync_.DueAt());
   Time now = options_.clock->Now();
-  if (due >= now + options_.sync_interval) return options_.sync_interval;
-  return std::clamp<Duration>(due - now, std::min(kSyncPauseMin, options_.sync_interval),
-                              options_.sync_interval);
+  const Duration longest = std::min(options_.sync_interval, following_.LookAgainIn());
+  if (due >= now + longest) return longest;
+  return std::clamp<Duration>(due - now, std::min(kSyncPauseMin, longest), longest);
 }
 
 // What ends meanwhile is taken out of the cache when it ends, and what a new subscriber waits for
-// is fetched at once, unless the server is away: then the next turn does it.
+// is fetched and what the server tells is taken at once, unless the server is away: then the next
+// turn does it.
 void ThreadedAgentLoop::Wait(Duration pause, const std::stop_token& stop) {
   const MonoTime until = options_.clock->Monotonic() + pause;
   while (!stop.stop_requested()) {
@@ -174,8 +221,9 @@ void ThreadedAgentLoop::Wait(Duration pause, const std::stop_token& stop) {
     if (mono >= until) return;
     Duration left = until - mono;
     if (next_end < now + left) left = std::max<Duration>(next_end - now, Duration(1));
-    const WakeReason reason = options_.clock->WaitUntil(mono + left, awaited_, stop);
+    const WakeReason reason = options_.clock->WaitUntil(mono + left, wake_, stop);
     if (reason != WakeReason::kNotified || !in_step_) continue;
+    if (!TakeNotices(stop)) return;
     in_step_ = sync_.FetchAwaited(stop).ok();
     if (!in_step_) return;
   }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // AgentLoop: the agent's life in one thread: bootstrap, attest, keep the agent's own SVID fresh,
-// sync entries and bundle, rotate the workloads' SVIDs, and write all of it to the cache. A server
-// that is away is retried with backoff, for ever; what is held is served as long as it is valid.
+// follow or sync entries and bundle, rotate the workloads' SVIDs, and write all of it to the cache.
+// A server that is away is retried with backoff, for ever; what is held is served as long as it is
+// valid.
 //
-// Threads: Run() by one thread; Ready() and jwts() by any. Lifetime: what the options borrow, and
-// the callers of jwts(), must end before the loop is destroyed.
+// Threads: Run() by one thread; Ready(), Follows() and jwts() by any. Lifetime: what the options
+// borrow, and the callers of jwts(), must end before the loop is destroyed.
 #pragma once
 
 #include <memory>
@@ -70,6 +71,8 @@ class AgentLoop {
   virtual Status Run(std::stop_token stop) = 0;
   // Unavailable, with the reason, until the first sync is done.
   virtual Status Ready() const = 0;
+  // Whether the server tells of changes as they happen; else the agent polls.
+  virtual bool Follows() const = 0;
   virtual JwtSource& jwts() = 0;
   // The agent's own certificate; nothing before the attestation, or once it has ended.
   virtual std::optional<Certificate> OwnCertificate() const = 0;

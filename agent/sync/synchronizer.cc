@@ -2,6 +2,7 @@
 #include "agent/sync/synchronizer.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "agent/attest/half_life.h"
@@ -12,9 +13,48 @@ namespace writ {
 
 Status Synchronizer::Sync(const Bundle& bundle, std::stop_token stop) {
   EntryChanges changes = TRY(options_.server->SyncEntries(versions_));
-  Note(changes);
   bundle_ = std::make_shared<const Bundle>(bundle);
+  return Apply(std::move(changes), stop);
+}
 
+// Of several notices of one entry the last counts.
+Status Synchronizer::Take(std::vector<Notice> notices, std::stop_token stop) {
+  CHECK(bundle_ != nullptr);
+  bool bundle_changed = false;
+  std::map<std::string, std::optional<Entry>> last;  // none: gone
+  for (Notice& notice : notices) {
+    CHECK(!notice.resync);
+    if (notice.bundle) {
+      bundle_ = std::move(notice.bundle);
+      bundle_changed = true;
+    }
+    for (Entry& entry : notice.changes.put) {
+      std::string id = entry.id;
+      last.insert_or_assign(std::move(id), std::move(entry));
+    }
+    for (const std::string& id : notice.changes.removed) last.insert_or_assign(id, std::nullopt);
+  }
+  EntryChanges changes;
+  for (auto& [id, entry] : last) {
+    if (!entry) {
+      if (versions_.contains(id)) changes.removed.push_back(id);
+    } else if (IsNews(*entry)) {
+      changes.put.push_back(std::move(*entry));
+    }
+  }
+  if (changes.put.empty() && changes.removed.empty() && !bundle_changed) return OkStatus();
+  return Apply(std::move(changes), stop);
+}
+
+// A sync may have brought it, or what came after it, already.
+bool Synchronizer::IsNews(const Entry& entry) const {
+  auto held = versions_.find(entry.id);
+  if (held == versions_.end()) return true;
+  return held->second.created_at != entry.created_at || held->second.revision < entry.revision;
+}
+
+Status Synchronizer::Apply(EntryChanges changes, const std::stop_token& stop) {
+  Note(changes);
   CacheChange change{.put = std::move(changes.put),
                      .removed = std::move(changes.removed),
                      .bundle = bundle_};
@@ -24,6 +64,10 @@ Status Synchronizer::Sync(const Bundle& bundle, std::stop_token stop) {
   options_.cache->Apply(std::move(change));
   TRY(status);
   return FetchAll(options_.cache->Wanted(), stop);
+}
+
+bool Synchronizer::HoldsEnded() const {
+  return !ends_.empty() && ends_.begin()->first < ToUnixSeconds(options_.clock->Now());
 }
 
 // What the server has refused waits for the next sync, so that callers cannot make requests of it.
@@ -38,16 +82,25 @@ void Synchronizer::Note(const EntryChanges& changes) {
   for (const std::string& id : changes.removed) {
     versions_.erase(id);
     refused_.erase(id);
+    NoteEnd(id, 0);
   }
   for (const Entry& entry : changes.put) {
     versions_[entry.id] = EntryVersion{entry.revision, entry.created_at};
     refused_.erase(entry.id);
+    NoteEnd(entry.id, entry.expires_at);
   }
   if (!changes.put.empty() || !changes.removed.empty()) {
     options_.log->Info("Entries changed", {{"new_or_updated", changes.put.size()},
                                            {"removed", changes.removed.size()},
                                            {"total", versions_.size()}});
   }
+}
+
+void Synchronizer::NoteEnd(const std::string& id, int64_t expires_at) {
+  if (auto known = end_of_.extract(id)) ends_.erase({known.mapped(), id});
+  if (expires_at == 0) return;
+  end_of_.emplace(id, expires_at);
+  ends_.emplace(expires_at, id);
 }
 
 Status Synchronizer::FetchAll(const std::vector<X509Want>& wants, const std::stop_token& stop) {

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Synchronizer: one sync brings the cache up to what the server says: entries by revision, the
-// bundle, and the X.509-SVIDs that the cache wants. Keys are made fresh for each SVID and live in
-// memory only.
+// Synchronizer: brings the cache up to what the server says: all of it by a sync (entries by
+// revision, the bundle), or what its notices tell; then the X.509-SVIDs that the cache wants. Keys
+// are made fresh for each SVID and live in memory only.
 //
-// All entries of a sync reach the cache in one Apply, with the first batch of the SVIDs that
-// subscribers need because of them, so that a swap of entries never shows as a gap.
+// All entries of a sync, or of the notices taken together, reach the cache in one Apply, with the
+// first batch of the SVIDs that subscribers need because of them, so that a swap of entries never
+// shows as a gap.
 //
 // Threads: used by the agent's loop alone.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <span>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/cache/cache.h"
@@ -42,8 +45,15 @@ class Synchronizer {
 
   // `bundle`: what the server has just said. On a failure the cache has what came before it.
   Status Sync(const Bundle& bundle, std::stop_token stop);
+  // Without a resync among them, and after the first sync. What is held already costs nothing.
+  Status Take(std::vector<Notice> notices, std::stop_token stop);
+  // SVIDs that are due, and those that the server refused before.
+  Status Renew(std::stop_token stop) { return FetchAll(options_.cache->Wanted(), stop); }
   // Between two syncs: fetches what a subscriber has come for since.
   Status FetchAwaited(std::stop_token stop);
+  // Whether an entry that is held has ended: what hangs below it at the server ends with it, of
+  // which no notice tells.
+  bool HoldsEnded() const;
   // When the next SVID is to be renewed.
   Time DueAt() const { return options_.cache->NextRenewal(); }
   uint64_t issued_count() const { return issued_; }    // ever, as is
@@ -55,16 +65,21 @@ class Synchronizer {
     PrivateKey key;
   };
 
+  Status Apply(EntryChanges changes, const std::stop_token& stop);
   void Note(const EntryChanges& changes);
+  void NoteEnd(const std::string& id, int64_t expires_at);
+  bool IsNews(const Entry& entry) const;
   Status FetchAll(const std::vector<X509Want>& wants, const std::stop_token& stop);
   Status FetchBatch(std::span<const X509Want> batch, CacheChange& change);
   std::shared_ptr<const HeldX509> Accept(const Order& order,
                                          const Result<CertificateChain>& result);
 
-  const SynchronizerOptions options_;    // constant after construction
-  EntryVersions versions_;               // of the entries that the cache has
-  std::set<std::string> refused_;        // of these, those whose last answer was a failure
-  std::shared_ptr<const Bundle> bundle_;  // of the last sync; null before the first
+  const SynchronizerOptions options_;               // constant after construction
+  EntryVersions versions_;                          // of the entries that the cache has
+  std::map<std::string, int64_t> end_of_;           // of these, those that end: when
+  std::set<std::pair<int64_t, std::string>> ends_;  // the same by time
+  std::set<std::string> refused_;                   // of the entries: the last answer was a failure
+  std::shared_ptr<const Bundle> bundle_;            // the last; null before the first sync
   uint64_t issued_ = 0;
   uint64_t rejected_ = 0;
 };

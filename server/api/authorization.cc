@@ -95,6 +95,8 @@ constexpr MethodRow kMethods[] = {
     {"/spire.api.server.localauthority.v1.LocalAuthority/RevokeWITAuthority", kAdmin | kLocal,
      kNoLimit},
 
+    {"/writ.v1.Notices/Follow", kAgent, kNoLimit},
+
     {"/spire.api.server.debug.v1.Debug/GetInfo", kLocal, kNoLimit, true},
 
     {"/writ.v1.ServerWhy/ExplainIdentity", kLocal, kNoLimit, true},

@@ -2,8 +2,8 @@
 //
 // RpcService: one gRPC service whose methods are rows of the authorization table, each served by
 // one function: a unary method by `Result<Response> Function(Call&, const Request&)`, or one that
-// gets a Reply to call when it is ready, a streaming one by a Conversation (stream.h). Rows without
-// a function pass authorization and then answer UNIMPLEMENTED.
+// gets a Reply to call when it is ready, a streaming one by a Conversation (stream.h) or a reactor
+// of its own. Rows without a function pass authorization and then answer UNIMPLEMENTED.
 //
 // Why not the generated CallbackService classes: they take five lines of glue for each of some
 // sixty methods, each a place where authorization could be forgotten. Here a method exists only
@@ -76,6 +76,26 @@ class RpcService final : public grpc::Service {
             grpc::CallbackServerContext* context) -> grpc::ServerBidiReactor<Request, Response>* {
           return ConversationStream<Request, Response>::Start(front, row, context,
                                                               make_conversation());
+        });
+    methods_[index]->SetHandler(handler.release());
+    return *this;
+  }
+
+  // `start` makes the reactor that serves the call, authorization first, and owns itself.
+  template <class Request, class Response>
+  RpcService& ServerStream(
+      std::string_view method,
+      std::function<grpc::ServerWriteReactor<Response>*(
+          Front*, const MethodRow*, grpc::CallbackServerContext*, const Request&)>
+          start) {
+    int index = IndexOf(method);
+    const MethodRow* row = rows_[index];
+    methods_[index]->SetMethodType(grpc::internal::RpcMethod::SERVER_STREAMING);
+    using Handler = grpc::internal::CallbackServerStreamingHandler<Request, Response>;
+    auto handler = std::make_unique<Handler>(
+        [front = front_, row, start = std::move(start)](grpc::CallbackServerContext* context,
+                                                        const Request* request) {
+          return start(front, row, context, *request);
         });
     methods_[index]->SetHandler(handler.release());
     return *this;

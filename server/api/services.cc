@@ -58,6 +58,16 @@ std::unique_ptr<RpcService> MakeBundle(BundleApi* api, Front* front) {
   return service;
 }
 
+std::unique_ptr<RpcService> MakeNotices(NoticesApi* api, Front* front) {
+  auto service = std::make_unique<RpcService>("writ.v1.Notices", front);
+  service->ServerStream<notices_pb::FollowRequest, notices_pb::Notice>(
+      "Follow", [api](Front* of, const MethodRow* row, grpc::CallbackServerContext* context,
+                      const notices_pb::FollowRequest& request) {
+        return api->Follow(of, row, context, request);
+      });
+  return service;
+}
+
 std::unique_ptr<RpcService> MakeDebug(DebugApi* api, Front* front) {
   auto service = std::make_unique<RpcService>("spire.api.server.debug.v1.Debug", front);
   service->Unary("GetInfo", api, &DebugApi::GetInfo);
@@ -79,6 +89,7 @@ ServerServices::ServerServices(const ServerApis& apis, Front* front, bool admin_
   services_.push_back(MakeBundle(apis.bundle, front));
   services_.push_back(MakeEntry(apis.entry, front));
   services_.push_back(MakeSvid(apis.svid, front));
+  services_.push_back(MakeNotices(apis.notices, front));
   for (const char* name : {"spire.api.server.trustdomain.v1.TrustDomain",
                            "spire.api.server.localauthority.v1.LocalAuthority"}) {
     services_.push_back(std::make_unique<RpcService>(name, front));

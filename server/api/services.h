@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ServerServices: all of SPIRE's server services, ready to be lent to one GrpcServer.
+// ServerServices: all of SPIRE's server services and Writ's own, ready to be lent to one
+// GrpcServer.
 // Lifetime: outlives that server.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include "server/api/entry_api.h"
 #include "server/api/front.h"
 #include "server/api/logger_api.h"
+#include "server/api/notices_api.h"
 #include "server/api/svid_api.h"
 #include "server/api/why_api.h"
 
@@ -25,6 +27,7 @@ struct ServerApis {
   AgentApi* agent;  // all borrowed
   BundleApi* bundle;
   EntryApi* entry;
+  NoticesApi* notices;
   SvidApi* svid;
   WhyApi* why;
   DebugApi* debug;

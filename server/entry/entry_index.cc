@@ -149,21 +149,26 @@ void EntryIndex::RemoveAlias(const Node* node) {
 
 // ---- who is authorized for what -----------------------------------------------------------------
 
+std::vector<const Node*> EntryIndex::AliasesOf(const SelectorPool::Set& selectors) const {
+  std::vector<const Node*> aliases;
+  for (const SelectorPool::Node* selector : selectors) {
+    auto it = aliases_.find(selector);
+    if (it == aliases_.end()) continue;
+    for (const Node* alias : it->second) {
+      if (std::ranges::includes(selectors, alias->second.selectors)) aliases.push_back(alias);
+    }
+  }
+  return aliases;
+}
+
 // The nodes whose children the agent starts from.
 std::vector<const EntryIndex::IdNode*> EntryIndex::Starts(const SpiffeId& agent,
                                                           const SelectorPool::Set& selectors,
                                                           int64_t now) const {
   std::vector<const IdNode*> starts;
   if (const IdNode* own = Find(agent)) starts.push_back(own);
-  for (const SelectorPool::Node* selector : selectors) {
-    auto it = aliases_.find(selector);
-    if (it == aliases_.end()) continue;
-    for (const Node* alias : it->second) {
-      const Record& record = alias->second;
-      if (!record.ExpiredAt(now) && std::ranges::includes(selectors, record.selectors)) {
-        starts.push_back(record.spiffe_id);
-      }
-    }
+  for (const Node* alias : AliasesOf(selectors)) {
+    if (!alias->second.ExpiredAt(now)) starts.push_back(alias->second.spiffe_id);
   }
   return starts;
 }
@@ -221,6 +226,65 @@ std::optional<Entry> EntryIndex::AuthorizedEntry(const SpiffeId& agent,
   if (IsAlias(record) || record.ExpiredAt(now)) return std::nullopt;
   if (!LeadsUpTo(record.parent, agent, selectors, now)) return std::nullopt;
   return Build(*it);
+}
+
+// ---- how far a change reaches -------------------------------------------------------------------
+
+EntryIndex::Ancestry EntryIndex::AncestryOf(std::string_view id) const {
+  Ancestry ancestry;
+  auto it = entries_.find(id);
+  if (it == entries_.end()) return ancestry;
+  if (IsAlias(it->second)) {
+    ancestry.aliases.push_back(&it->second.selectors);
+    return ancestry;
+  }
+  std::vector<const IdNode*> open = {it->second.parent};
+  std::unordered_set<const IdNode*> seen = {it->second.parent};
+  while (!open.empty()) {
+    const IdNode* above = open.back();
+    open.pop_back();
+    ancestry.ids.push_back(&above->first);
+    for (const Node* node = above->second.first_holder; node; node = node->second.coholders.next) {
+      const Record& holder = node->second;
+      if (IsAlias(holder)) {
+        ancestry.aliases.push_back(&holder.selectors);
+      } else if (seen.insert(holder.parent).second) {
+        open.push_back(holder.parent);
+      }
+    }
+  }
+  return ancestry;
+}
+
+bool EntryIndex::CollectBelow(const SpiffeId& id, size_t size_max,
+                              std::unordered_set<std::string>& entry_ids) const {
+  std::vector<const IdNode*> open;
+  if (const IdNode* top = Find(id)) open.push_back(top);
+  std::unordered_set<const IdNode*> seen(open.begin(), open.end());
+  while (!open.empty()) {
+    const IdNode* parent = open.back();
+    open.pop_back();
+    for (const Node* node = parent->second.first_child; node; node = node->second.siblings.next) {
+      if (entry_ids.size() >= size_max) return false;
+      entry_ids.insert(node->first);
+      if (seen.insert(node->second.spiffe_id).second) open.push_back(node->second.spiffe_id);
+    }
+  }
+  return true;
+}
+
+EntryIndex::AliasEnds EntryIndex::AliasEndsOf(const SelectorPool::Set& selectors,
+                                              int64_t now) const {
+  AliasEnds ends;
+  for (const Node* alias : AliasesOf(selectors)) {
+    const int64_t end = alias->second.expires_at;
+    if (alias->second.ExpiredAt(now)) {
+      ends.some_ended = true;
+    } else if (end != 0 && (ends.next == 0 || end < ends.next)) {
+      ends.next = end;
+    }
+  }
+  return ends;
 }
 
 // ---- reading ------------------------------------------------------------------------------------

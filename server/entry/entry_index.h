@@ -92,6 +92,25 @@ class EntryIndex {
   std::optional<Entry> AuthorizedEntry(const SpiffeId& agent, const SelectorPool::Set& selectors,
                                        std::string_view id, int64_t now) const;
 
+  // From whom an entry comes down: the IDs above it, and the selectors of the aliases that lead to
+  // it, expired ones too. Nothing when it is not there.
+  struct Ancestry {
+    std::vector<const SpiffeId*> ids;
+    std::vector<const SelectorPool::Set*> aliases;
+  };
+  Ancestry AncestryOf(std::string_view id) const;
+  // Adds the IDs of all entries below a SPIFFE ID, expired ones too; false when there would be more
+  // than `size_max`.
+  bool CollectBelow(const SpiffeId& id, size_t size_max,
+                    std::unordered_set<std::string>& entry_ids) const;
+  // Of the aliases that an agent with these selectors has: whether some have ended, and when the
+  // first of the others ends (0: never).
+  struct AliasEnds {
+    bool some_ended = false;
+    int64_t next = 0;
+  };
+  AliasEnds AliasEndsOf(const SelectorPool::Set& selectors, int64_t now) const;
+
  private:
   struct Query;  // a filter in terms of the nodes
   IdNode* NodeOf(const SpiffeId& id) { return &*ids_.try_emplace(id).first; }
@@ -100,6 +119,8 @@ class EntryIndex {
   bool IsAlias(const Record& record) const { return record.parent->first == server_id_; }
   void AddAlias(const Node* node);
   void RemoveAlias(const Node* node);
+  // Those that an agent with these selectors has, expired ones too.
+  std::vector<const Node*> AliasesOf(const SelectorPool::Set& selectors) const;
   std::vector<const IdNode*> Starts(const SpiffeId& agent, const SelectorPool::Set& selectors,
                                     int64_t now) const;
   bool LeadsUpTo(const IdNode* first, const SpiffeId& agent, const SelectorPool::Set& selectors,

@@ -1,75 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/entry/registry.h"
 
-#include <atomic>
-#include <set>
+#include <algorithm>
 #include <utility>
 
-#include "core/base/mutex.h"
-#include "server/entry/agent_index.h"
-#include "server/entry/entry_index.h"
+#include "server/entry/store_registry.h"
 
 namespace writ {
-namespace {
-
-class StoreRegistry final : public Registry {
- public:
-  StoreRegistry(Store& store, const TrustDomain& td) : store_(store), entries_(td, pool_) {}
-  ~StoreRegistry() override { store_.changes().SetListener(nullptr); }
-
-  Status LoadAll() EXCLUDES(follow_mu_);
-
-  std::optional<Entry> GetEntry(std::string_view id) const override;
-  std::vector<Entry> ListEntries(const EntryFilter& filter, std::string_view after,
-                                 size_t limit) const override;
-  size_t CountEntries(const EntryFilter& filter) const override;
-  std::vector<EntryStamp> Authorized(const SpiffeId& agent, Time now) const override;
-  std::optional<Entry> AuthorizedEntry(const SpiffeId& agent, std::string_view entry_id,
-                                       Time now) const override;
-  std::vector<Entry> EntriesOfId(const SpiffeId& id) const override;
-  std::optional<Agent> GetAgent(std::string_view id) const override;
-  std::vector<Agent> ListAgents(const AgentFilter& filter, std::string_view after,
-                                size_t limit) const override;
-  size_t CountAgents(const AgentFilter& filter) const override;
-
- private:
-  using Stale = std::set<std::pair<bool, std::string>>;  // is an agent, ID
-
-  void Follow(const std::vector<Change>& changes) EXCLUDES(follow_mu_);
-  void CatchUp() const EXCLUDES(follow_mu_);
-  void Refresh() const REQUIRES(follow_mu_);
-  bool RefreshEntry(const std::string& id) const REQUIRES(follow_mu_);
-  bool RefreshAgent(const std::string& id) const REQUIRES(follow_mu_);
-
-  Store& store_;  // borrowed
-  // Held from the store's read to the index's change, so that what was read first is put first.
-  mutable Mutex follow_mu_;
-  mutable Stale stale_ GUARDED_BY(follow_mu_);  // what changed and is still to be read
-  mutable std::atomic<bool> behind_ = false;    // stale_ is not empty after a failed read
-  mutable SharedMutex mu_;                      // taken after follow_mu_
-  mutable SelectorPool pool_ GUARDED_BY(mu_);
-  mutable EntryIndex entries_ GUARDED_BY(mu_);
-  mutable AgentIndex agents_ GUARDED_BY(mu_){pool_};
-};
 
 // ---- following the store ------------------------------------------------------------------------
 
 // Listens first: a change during the load waits for its end and is read again then. No lock is held
-// at SetListener, which waits for writes that may wait for Follow.
+// at SetListener, which waits for writes that may wait for OnChanges.
 Status StoreRegistry::LoadAll() {
-  store_.changes().SetListener([this](const std::vector<Change>& changes) { Follow(changes); });
+  store_.changes().SetListener([this](const std::vector<Change>& changes) { OnChanges(changes); });
   MutexLock follow(follow_mu_);
   WriterLock lock(mu_);
   uint64_t sequence = 0;
   TRY(store_.entries().ForEach(&sequence, [&](Entry entry) { entries_.Put(entry); }),
       "load entries");
+  followed_ = sequence;
   return store_.agents()
       .ForEach(&sequence, [&](Agent agent) { agents_.Put(std::move(agent)); })
       .Annotate("load agents");
 }
 
-void StoreRegistry::Follow(const std::vector<Change>& changes) {
+// What a change concerns is asked before and after: an entry that moves goes from some and comes to
+// others.
+void StoreRegistry::OnChanges(const std::vector<Change>& changes) {
   MutexLock follow(follow_mu_);
+  std::vector<Telling> tellings(changes.size());
+  Collect(changes, tellings);
   for (const Change& change : changes) {
     switch (change.kind) {
       case ChangeKind::kEntryPut:
@@ -85,6 +46,9 @@ void StoreRegistry::Follow(const std::vector<Change>& changes) {
     }
   }
   Refresh();
+  Collect(changes, tellings);
+  Deliver(std::move(tellings));
+  followed_ = std::max(followed_.load(), changes.back().sequence);
 }
 
 // Reads what changed. Something that the store cannot tell now is left out, which denies, and is
@@ -93,7 +57,9 @@ void StoreRegistry::Refresh() const {
   std::erase_if(stale_, [this](const auto& changed) REQUIRES(follow_mu_) {
     return changed.first ? RefreshAgent(changed.second) : RefreshEntry(changed.second);
   });
-  behind_ = !stale_.empty();
+  const bool was_behind = behind_.exchange(!stale_.empty());
+  // What was left out is back, and no feed knows.
+  if (was_behind && !behind_) ResyncAll();
 }
 
 bool StoreRegistry::RefreshEntry(const std::string& id) const {
@@ -110,6 +76,7 @@ bool StoreRegistry::RefreshEntry(const std::string& id) const {
 bool StoreRegistry::RefreshAgent(const std::string& id) const {
   Result<Agent> agent = store_.agents().Get(id);
   WriterLock lock(mu_);
+  feeds_.SetSelectors(id, agent.ok() ? agent->selectors : Selectors());
   if (agent.ok()) {
     agents_.Put(std::move(*agent));
   } else {
@@ -190,8 +157,6 @@ size_t StoreRegistry::CountAgents(const AgentFilter& filter) const {
   ReaderLock lock(mu_);
   return agents_.Count(filter);
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Registry>> Registry::Load(Store& store, const TrustDomain& td) {
   auto registry = std::make_unique<StoreRegistry>(store, td);

@@ -2,7 +2,8 @@
 //
 // Registry: all entries and agents in memory, compactly (interned IDs and selectors), and the
 // incremental index of who is authorized for what. Loaded once, then kept current by the store's
-// change feed: the cost of a change never depends on how much there is.
+// change feed: the cost of a change never depends on how much there is. Agents that follow are told
+// what changes for them (agent_feed.h).
 //
 // The rules (SPIRE's): an agent is authorized for every entry whose parent is its ID, and
 // recursively for those whose parent is the SPIFFE ID of such an entry; an entry whose parent is
@@ -22,6 +23,7 @@
 
 #include "core/base/status.h"
 #include "core/spiffe/entry.h"
+#include "server/entry/agent_feed.h"
 #include "server/store/store.h"
 
 namespace writ {
@@ -52,10 +54,9 @@ struct EntryStamp {
   int64_t created_at;
 };
 
-class Registry {
+class Registry : public AgentFeeds {
  public:
   static Result<std::unique_ptr<Registry>> Load(Store& store, const TrustDomain& td);
-  virtual ~Registry() = default;
 
   virtual std::optional<Entry> GetEntry(std::string_view id) const = 0;
   // In ID order, after `after` ("" from the start), at most `limit`.

@@ -5,21 +5,19 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <random>
 #include <set>
 
+#include "server/entry/random_changes_fixture.h"
 #include "server/entry/registry.h"
-#include "test/fake/fake_store.h"
 
 namespace writ {
 namespace {
 
 constexpr int kSteps = 4000;
-constexpr int kAgents = 3;
-constexpr int64_t kStart = 1'790'000'000;
-const TrustDomain kDomain = *TrustDomain::Parse("example.org");
 
-bool IsAlias(const Entry& entry) { return entry.parent_id == ServerId(kDomain); }
+bool IsAlias(const Entry& entry) {
+  return entry.parent_id == ServerId(RandomChanges::kDomain);
+}
 
 template <typename Set>
 bool Includes(const Set& whole, const Set& part) {
@@ -41,76 +39,24 @@ bool MatchesPlainly(const Set& candidate, const Set& wanted, SelectorMatch match
   return false;
 }
 
-class Model {
+class Model : RandomChanges {
  public:
-  explicit Model(uint64_t seed) : random_(seed) {}
+  explicit Model(uint64_t seed) : RandomChanges(seed) {}
 
   void Run() {
-    registry_ = Registry::Load(store_, kDomain).value();
+    registry_ = Registry::Load(store, kDomain).value();
     for (int step = 0; step < kSteps && !testing::Test::HasFailure(); ++step) {
       Change();
       Compare();
       if (Pick(500) == 0) registry_.reset();
-      if (!registry_) registry_ = Registry::Load(store_, kDomain).value();
+      if (!registry_) registry_ = Registry::Load(store, kDomain).value();
     }
   }
 
  private:
-  int Pick(int below) { return static_cast<int>(random_() % static_cast<uint64_t>(below)); }
-  SpiffeId RandomId() { return *SpiffeId::FromPath(kDomain, "/w" + std::to_string(Pick(10))); }
-  SpiffeId RandomAgent() {
-    return *SpiffeId::FromPath(kDomain, "/spire/agent/t/" + std::to_string(Pick(kAgents)));
-  }
-  SpiffeId RandomParent() {
-    const int kind = Pick(10);
-    return kind < 2 ? ServerId(kDomain) : kind < 4 ? RandomAgent() : RandomId();
-  }
-  Selectors RandomSelectors(int count_max) {
-    Selectors selectors;
-    for (int i = 1 + Pick(count_max); i > 0; --i) {
-      selectors.Insert({"s", std::to_string(Pick(6))});
-    }
-    return selectors;
-  }
-  std::vector<std::string> RandomTrustDomains() {
-    std::set<std::string> names;
-    for (int i = Pick(3); i > 0; --i) names.insert("td" + std::to_string(Pick(3)));
-    return {names.begin(), names.end()};
-  }
-  Entry RandomEntry(std::string id) {
-    return Entry{.id = std::move(id),
-                 .spiffe_id = RandomId(),
-                 .parent_id = RandomParent(),
-                 .selectors = RandomSelectors(3),
-                 .federates_with = RandomTrustDomains(),
-                 .downstream = Pick(2) == 0,
-                 .expires_at = Pick(4) == 0 ? kStart + Pick(100) : 0,
-                 .hint = Pick(2) == 0 ? "" : "h" + std::to_string(Pick(2))};
-  }
-  std::string RandomEntryId() { return "e" + std::to_string(Pick(60)); }
-
-  void Change() {
-    const int kind = Pick(10);
-    if (kind < 4) {
-      auto done = store_.entries().Create({RandomEntry(RandomEntryId())}, FromUnixSeconds(kStart),
-                                          nullptr);
-      ASSERT_TRUE(done.ok());
-    } else if (kind < 6) {
-      auto replace = [&](const Entry& stored) -> Result<Entry> { return RandomEntry(stored.id); };
-      ASSERT_TRUE(store_.entries().Edit({{RandomEntryId(), replace}}).ok());
-    } else if (kind < 8) {
-      ASSERT_TRUE(store_.entries().Delete(std::vector{RandomEntryId()}).ok());
-    } else if (kind < 9) {
-      Agent agent{.id = RandomAgent(), .attestation_type = "t", .selectors = RandomSelectors(5)};
-      ASSERT_TRUE(store_.agents().CommitAttestation(agent, "", FromUnixSeconds(kStart)).ok());
-    } else {
-      (void)store_.agents().Delete(RandomAgent().text());
-    }
-  }
-
   // The rules, word for word, with no index.
   std::set<std::string> Expected(const SpiffeId& agent, Time now) {
-    Result<Agent> stored = store_.agents().Get(agent.text());
+    Result<Agent> stored = store.agents().Get(agent.text());
     const Selectors selectors = stored.ok() ? stored->selectors : Selectors();
     std::set<SpiffeId> parents = {agent};
     for (const Entry& entry : entries_) {
@@ -133,7 +79,7 @@ class Model {
   void Compare() {
     entries_.clear();
     uint64_t sequence = 0;
-    ASSERT_TRUE(store_.entries().ForEach(&sequence, [&](Entry e) { entries_.push_back(e); }).ok());
+    ASSERT_TRUE(store.entries().ForEach(&sequence, [&](Entry e) { entries_.push_back(e); }).ok());
     CompareAuthorized();
     CompareList();
   }
@@ -196,8 +142,6 @@ class Model {
     ASSERT_EQ(registry_->CountEntries(filter), count);
   }
 
-  std::mt19937_64 random_;
-  FakeStore store_;
   std::unique_ptr<Registry> registry_;
   std::vector<Entry> entries_;  // what the store holds now, in ID order
 };

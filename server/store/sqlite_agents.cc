@@ -64,7 +64,9 @@ Status PutAgent(SqliteWrite& write, const Agent& agent, const std::optional<Stor
       agent.pending_not_after, agent.may_reattest, agent.banned, Blob{selectors},
       agent.agent_version, agent.attested_at));
   if (old) TRY(ReleaseSelectors(write.db, old->selectors));
-  return write.Append(ChangeKind::kAgentPut, agent.id.text());
+  const bool moved = !old || old->selectors != selectors;
+  return write.Append(ChangeKind::kAgentPut, agent.id.text(),
+                      moved ? std::optional<std::string>("") : std::nullopt);
 }
 
 // Takes the token out of the store; InvalidArgument when it may not be used. The message never

@@ -46,9 +46,16 @@ Status CheckAfterCrash(Sqlite& db) {
 
 }  // namespace
 
-Status SqliteWrite::Append(ChangeKind kind, std::string_view id) {
-  TRY(db.Run("INSERT INTO changes (kind, id) VALUES (?, ?)", static_cast<int>(kind), id));
-  changes.push_back({static_cast<uint64_t>(db.LastInsertRowId()), kind, std::string(id)});
+Status SqliteWrite::Append(ChangeKind kind, std::string_view id,
+                           std::optional<std::string> moved_from) {
+  if (moved_from) {
+    TRY(db.Run("INSERT INTO changes (kind, id, moved_from) VALUES (?, ?, ?)",
+               static_cast<int>(kind), id, *moved_from));
+  } else {
+    TRY(db.Run("INSERT INTO changes (kind, id) VALUES (?, ?)", static_cast<int>(kind), id));
+  }
+  changes.push_back({static_cast<uint64_t>(db.LastInsertRowId()), kind, std::string(id),
+                     std::move(moved_from)});
   return OkStatus();
 }
 

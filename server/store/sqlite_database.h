@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ inline constexpr uint64_t kChangesKeptMax = 100'000;
 class SqliteWrite {
  public:
   explicit SqliteWrite(Sqlite& db) : db(db) {}
-  Status Append(ChangeKind kind, std::string_view id);
+  Status Append(ChangeKind kind, std::string_view id,
+                std::optional<std::string> moved_from = std::nullopt);
 
   Sqlite& db;
   std::vector<Change> changes;

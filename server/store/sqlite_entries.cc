@@ -155,7 +155,9 @@ Result<EntryOutcome> EditEntry(SqliteWrite& write, const EntryStore::Update& upd
   }
   TRY(WriteRow(write.db, *edited, key));
   TRY(ReleaseKey(write.db, old_key));
-  TRY(write.Append(ChangeKind::kEntryPut, update.id));
+  std::optional<std::string> moved_from;
+  if (!ReachAlike(*stored, *edited)) moved_from = stored->spiffe_id.text();
+  TRY(write.Append(ChangeKind::kEntryPut, update.id, std::move(moved_from)));
   return EntryOutcome{OkStatus(), std::move(*edited)};
 }
 
@@ -176,7 +178,7 @@ Result<EntryOutcome> InsertEntry(SqliteWrite& write, Entry entry) {
   }
   entry.revision = 0;
   TRY(WriteRow(write.db, entry, key));
-  TRY(write.Append(ChangeKind::kEntryPut, entry.id));
+  TRY(write.Append(ChangeKind::kEntryPut, entry.id, ""));
   return EntryOutcome{OkStatus(), std::move(entry)};
 }
 
@@ -186,7 +188,7 @@ Result<EntryOutcome> DeleteEntry(SqliteWrite& write, std::string_view id) {
   Key key = TRY(KeyOf(write.db, id));
   TRY(write.db.Run("DELETE FROM entries WHERE entry_id = ?", id));
   TRY(ReleaseKey(write.db, key));
-  TRY(write.Append(ChangeKind::kEntryDeleted, id));
+  TRY(write.Append(ChangeKind::kEntryDeleted, id, stored->spiffe_id.text()));
   return EntryOutcome{OkStatus(), std::move(stored)};
 }
 

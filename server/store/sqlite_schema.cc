@@ -126,7 +126,10 @@ constexpr char kVersion2[] = R"(
 CREATE INDEX agents_by_expiry ON agents (not_after);
 )";
 
-constexpr const char* kSteps[] = {kVersion1, kVersion2};
+// How far a change reaches, which a follower needs to tell it to the agents that it concerns.
+constexpr char kVersion3[] = "ALTER TABLE changes ADD COLUMN moved_from TEXT";
+
+constexpr const char* kSteps[] = {kVersion1, kVersion2, kVersion3};
 
 Status RunStep(Sqlite& db, const char* step, int64_t version) {
   TRY(db.RunScript(step));

@@ -47,11 +47,13 @@ Status ReadChanges(Sqlite& db, uint64_t after, size_t limit, std::vector<Change>
                                          std::to_string(after) + ": load anew");
   }
   Statement rows = TRY(db.Query(
-      "SELECT sequence, kind, id FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?", after,
-      limit));
+      "SELECT sequence, kind, id, moved_from IS NOT NULL, coalesce(moved_from, '') FROM changes "
+      "WHERE sequence > ? ORDER BY sequence LIMIT ?",
+      after, limit));
   while (TRY(rows.Step())) {
-    changes.push_back(
-        {static_cast<uint64_t>(rows.Int(0)), static_cast<ChangeKind>(rows.Int(1)), rows.Text(2)});
+    changes.push_back({static_cast<uint64_t>(rows.Int(0)), static_cast<ChangeKind>(rows.Int(1)),
+                       rows.Text(2), std::nullopt});
+    if (rows.Bool(3)) changes.back().moved_from = rows.Text(4);
   }
   return OkStatus();
 }

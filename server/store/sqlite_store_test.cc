@@ -118,7 +118,9 @@ TEST_F(SqliteStoreTest, InternedRowsGoWithTheirLastUse) {
 
 TEST_F(SqliteStoreTest, OldChangesAreDroppedOneByOne) {
   ASSERT_TRUE(Open().value()->Close().ok());
-  RunSql("INSERT INTO changes VALUES (1, 1, 'a'), (2, 1, 'b'), (100000, 1, 'c')");
+  RunSql(
+      "INSERT INTO changes (sequence, kind, id) "
+      "VALUES (1, 1, 'a'), (2, 1, 'b'), (100000, 1, 'c')");
   std::unique_ptr<Store> store = Open().value();
   EXPECT_EQ(store->changes().Since(0, 1)->at(0).id, "a");
   EXPECT_TRUE(Create(*store, "1").ok());

@@ -42,6 +42,11 @@ struct Change {
   uint64_t sequence;  // 1, 2, 3 ... without gaps within what is kept
   ChangeKind kind;
   std::string id;  // entry ID, agent SPIFFE ID, or trust domain name
+  // Set when it may change who is authorized for other entries, so that a follower knows how far
+  // the change reaches even when the old state is gone. Of an entry that came, went or moved (it
+  // differs in more than what it says of itself): the SPIFFE ID that it gave out before, "" when it
+  // is new. Of an agent that is new or whose selectors changed: "".
+  std::optional<std::string> moved_from;
 };
 
 class ChangeFeed {
@@ -58,6 +63,12 @@ class ChangeFeed {
 };
 
 // ---- entries ------------------------------------------------------------------------------------
+
+// Whether both pass the same on to the entries below them: same ID, parent, selectors and end.
+inline bool ReachAlike(const Entry& a, const Entry& b) {
+  return a.spiffe_id == b.spiffe_id && a.parent_id == b.parent_id && a.selectors == b.selectors &&
+         a.expires_at == b.expires_at;
+}
 
 // One item's outcome in a batch; the batch itself fails only when the store does.
 struct EntryOutcome {

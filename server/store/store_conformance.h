@@ -253,6 +253,43 @@ TEST_P(StoreConformance, EveryChangeIsInTheSequenceAndHeardInOrder) {
   for (size_t i = 0; i < heard_.size(); ++i) EXPECT_EQ(heard_[i].sequence, i + 1);
 }
 
+TEST_P(StoreConformance, ChangesSayHowFarTheyReach) {
+  using From = std::optional<std::string>;
+  Create(TestEntry("/a", "/node", {{"a", "1"}}));
+  Edit("entry-1", [](Entry stored) -> Result<Entry> {
+    stored.hint = "other";
+    return stored;
+  });
+  Edit("entry-1", [](Entry stored) -> Result<Entry> {
+    stored.spiffe_id = TestId("/b");
+    return stored;
+  });
+  Edit("entry-1", [](Entry stored) -> Result<Entry> {
+    stored.expires_at = 1'900'000'000;
+    return stored;
+  });
+  Delete("entry-1");
+  Agent agent = TestAgent("/spire/agent/join_token/a");
+  ASSERT_TRUE(store_->agents().CommitAttestation(agent, "", clock_.Now()).ok());
+  auto post = [](Agent& stored) {
+    stored.agent_version = "9";
+    return OkStatus();
+  };
+  ASSERT_TRUE(store_->agents().Edit(agent.id.text(), post).ok());
+  agent.selectors.Insert({"more", "1"});
+  ASSERT_TRUE(store_->agents().CommitAttestation(agent, "", clock_.Now()).ok());
+  const std::string a = TestId("/a").text();
+  const std::string b = TestId("/b").text();
+  const std::vector<From> expected = {"", std::nullopt, a, b, b, "", std::nullopt, ""};
+  auto changes = store_->changes().Since(0, 100);
+  ASSERT_EQ(changes->size(), expected.size());
+  ASSERT_EQ(heard_.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ((*changes)[i].moved_from, expected[i]) << i;
+    EXPECT_EQ(heard_[i].moved_from, expected[i]) << i;
+  }
+}
+
 TEST_P(StoreConformance, SinceIsBoundedAndRefusesTheFuture) {
   for (int i = 0; i < 5; ++i) {
     Create(TestEntry("/" + std::to_string(i), "/node", {{"a", "1"}}));

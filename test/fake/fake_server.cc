@@ -43,6 +43,7 @@ void FakeServer::AddAuthority() {
   authority.certificate = std::make_shared<Certificate>(*parsed);
   authorities_.push_back(authority);
   ++sequence_number_;
+  Changed("");
   Result<PrivateKey> own = PrivateKey::Generate(KeyType::kEcP256);
   CHECK(own.ok());
   own_chain_ = Sign(ServerId(td_), own->Public(), kAuthorityLife / 2);
@@ -91,11 +92,45 @@ void FakeServer::PutEntry(Entry entry) {
     entry.created_at = at->second.created_at;
   }
   entries_.insert_or_assign(entry.id, entry);
+  Changed(entry.id);
 }
 
 void FakeServer::RemoveEntry(const std::string& id) {
   MutexLock lock(mu_);
   entries_.erase(id);
+  Changed(id);
+}
+
+void FakeServer::Changed(const std::string& id) {
+  changes_.push_back(id);
+  changed_.NotifyAll();
+}
+
+void FakeServer::LoseStreams() {
+  MutexLock lock(mu_);
+  ++streams_lost_;
+  changed_.NotifyAll();
+}
+
+bool FakeServer::Goes(uint64_t lost, const std::stop_token& stop) const {
+  return !stop.stop_requested() && !knobs_.away && streams_lost_ == lost;
+}
+
+Notice FakeServer::NoticeSince(uint64_t after) const {
+  Notice notice{.sequence = changes_.size(), .resync = after == 0 || after > changes_.size()};
+  if (notice.resync) return notice;
+  const std::set<std::string> ids(changes_.begin() + static_cast<ptrdiff_t>(after), changes_.end());
+  for (const std::string& id : ids) {
+    auto entry = entries_.find(id);
+    if (id.empty()) {
+      notice.bundle = std::make_shared<const Bundle>(BundleNow());
+    } else if (entry == entries_.end()) {
+      notice.changes.removed.push_back(id);
+    } else {
+      notice.changes.put.push_back(entry->second);
+    }
+  }
+  return notice;
 }
 
 void FakeServer::AddToken(const std::string& token) {
@@ -122,17 +157,20 @@ void FakeServer::TaintOldAuthorities() {
   MutexLock lock(mu_);
   for (size_t i = 0; i + 1 < authorities_.size(); ++i) authorities_[i].tainted = true;
   ++sequence_number_;
+  Changed("");
 }
 
 void FakeServer::DropOldAuthorities() {
   MutexLock lock(mu_);
   authorities_.erase(authorities_.begin(), authorities_.end() - 1);
   ++sequence_number_;
+  Changed("");
 }
 
 void FakeServer::Set(const std::function<void(Knobs&)>& change) {
   MutexLock lock(mu_);
   change(knobs_);
+  changed_.NotifyAll();
 }
 
 int FakeServer::Calls(const std::string& method) const {
@@ -206,7 +244,7 @@ class FakeConnection final : public ServerApi {
   }
 
   Result<Bundle> FetchBundle(bool anonymous) override {
-    TRY(anonymous ? Verify() : Prepare());
+    TRY(anonymous ? Verify() : Prepare().status());
     MutexLock lock(server_->mu_);
     TRY(server_->Begin("FetchBundle"));
     TRY(server_->End());
@@ -214,10 +252,10 @@ class FakeConnection final : public ServerApi {
   }
 
   Result<CertificateChain> Renew(const std::string& csr_der) override {
-    TRY(Prepare());
+    const std::optional<TlsIdentity> identity = TRY(Prepare());
     MutexLock lock(server_->mu_);
     TRY(server_->Begin("Renew"));
-    std::string id = TRY(server_->Authorize(identity_));
+    std::string id = TRY(server_->Authorize(identity));
     if (server_->knobs_.reattestable) return Denied(Denial::kMustReattest);
     Csr csr = TRY(ParseCsr(csr_der));
     CertificateChain chain =
@@ -228,18 +266,18 @@ class FakeConnection final : public ServerApi {
   }
 
   Status PostStatus(const std::string&) override {
-    TRY(Prepare());
+    const std::optional<TlsIdentity> identity = TRY(Prepare());
     MutexLock lock(server_->mu_);
     TRY(server_->Begin("PostStatus"));
-    TRY(server_->Authorize(identity_));
+    TRY(server_->Authorize(identity));
     return server_->End();
   }
 
   Result<EntryChanges> SyncEntries(const EntryVersions& held) override {
-    TRY(Prepare());
+    const std::optional<TlsIdentity> identity = TRY(Prepare());
     MutexLock lock(server_->mu_);
     TRY(server_->Begin("SyncEntries"));
-    TRY(server_->Authorize(identity_));
+    TRY(server_->Authorize(identity));
     EntryChanges changes;
     for (const auto& [id, entry] : server_->entries_) {
       auto at = held.find(id);
@@ -256,10 +294,10 @@ class FakeConnection final : public ServerApi {
 
   Result<std::vector<Result<CertificateChain>>> NewX509Svids(
       const std::vector<SvidRequest>& requests) override {
-    TRY(Prepare());
+    const std::optional<TlsIdentity> identity = TRY(Prepare());
     MutexLock lock(server_->mu_);
     TRY(server_->Begin("NewX509Svids"));
-    TRY(server_->Authorize(identity_));
+    TRY(server_->Authorize(identity));
     server_->largest_batch_ = std::max(server_->largest_batch_, requests.size());
     std::vector<Result<CertificateChain>> results;
     for (const SvidRequest& request : requests) {
@@ -280,7 +318,7 @@ class FakeConnection final : public ServerApi {
 
   Result<ReceivedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>&,
                                  MonoTime) override {
-    TRY(Prepare());
+    const std::optional<TlsIdentity> identity = TRY(Prepare());
     std::function<void()> before;
     {
       MutexLock lock(server_->mu_);
@@ -289,7 +327,7 @@ class FakeConnection final : public ServerApi {
     }
     if (before) before();
     MutexLock lock(server_->mu_);
-    TRY(server_->Authorize(identity_));
+    TRY(server_->Authorize(identity));
     if (!server_->entries_.contains(entry.id)) return NotFound("no such entry");
     Time now = server_->Now();
     TRY(server_->End());
@@ -297,9 +335,38 @@ class FakeConnection final : public ServerApi {
                        server_->authorities_.back().jwt_key_id, now, now + server_->knobs_.jwt_ttl};
   }
 
+  Status Follow(uint64_t after, const std::function<void(Notice)>& on_notice,
+                std::stop_token stop) override {
+    const std::optional<TlsIdentity> identity = TRY(Prepare());
+    std::stop_callback on_stop(stop, [this] {
+      MutexLock lock(server_->mu_);
+      server_->changed_.NotifyAll();
+    });
+    MutexLock lock(server_->mu_);
+    TRY(server_->Begin("Follow"));
+    if (!server_->knobs_.notices) return Unimplemented("unknown service writ.v1.Notices");
+    TRY(server_->Authorize(identity));
+    const uint64_t lost = server_->streams_lost_;
+    for (bool first = true; server_->Goes(lost, stop); first = false) {
+      Notice notice = server_->NoticeSince(after);
+      if (first || notice.sequence != after) {
+        after = notice.sequence;
+        server_->mu_.Unlock();
+        on_notice(std::move(notice));
+        server_->mu_.Lock();
+      } else {
+        server_->changed_.Wait(server_->mu_);
+      }
+    }
+    return Unavailable("the stream is lost");
+  }
+
   void Reconnect() override {
-    MutexLock lock(mu_);
-    connected_ = false;
+    {
+      MutexLock lock(mu_);
+      connected_ = false;
+    }
+    server_->LoseStreams();
   }
 
  private:
@@ -313,21 +380,21 @@ class FakeConnection final : public ServerApi {
     return options_.verify(chain);
   }
 
-  // Connects, if need be, with the identity that the agent has now.
-  Status Prepare() {
+  // Connects, if need be, with the identity that the agent has now: that of the connection.
+  Result<std::optional<TlsIdentity>> Prepare() {
     MutexLock lock(mu_);
-    if (connected_) return OkStatus();
+    if (connected_) return identity_;
     TRY(Verify());
     identity_ = options_.identity();
     connected_ = true;
-    return OkStatus();
+    return identity_;
   }
 
   FakeServer* const server_;
   const ServerApiOptions options_;
   Mutex mu_;
   bool connected_ GUARDED_BY(mu_) = false;
-  std::optional<TlsIdentity> identity_;
+  std::optional<TlsIdentity> identity_ GUARDED_BY(mu_);
 };
 
 std::unique_ptr<ServerApi> FakeServer::Connect(ServerApiOptions options) {

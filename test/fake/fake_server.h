@@ -45,6 +45,7 @@ class FakeServer {
   // Settings, at any time.
   struct Knobs {
     bool away = false;
+    bool notices = false;                  // tells of changes as they happen; else Unimplemented
     bool reattestable = false;             // agents may attest again; any token works
     int lose_replies = 0;                  // so many calls are done and then answered Unavailable
     std::map<std::string, Status> refuse;  // by method's name, until taken out
@@ -56,6 +57,8 @@ class FakeServer {
     std::function<void()> before_jwt;  // runs inside NewJwtSvid, with no lock held
   };
   void Set(const std::function<void(Knobs&)>& change);
+  // Streams of notices end, as when their connection is lost.
+  void LoseStreams();
 
   int Calls(const std::string& method) const;
   size_t largest_batch() const;
@@ -73,6 +76,10 @@ class FakeServer {
     std::string pending_serial;
     bool banned = false;
   };
+
+  void Changed(const std::string& id) REQUIRES(mu_);
+  bool Goes(uint64_t lost, const std::stop_token& stop) const REQUIRES(mu_);
+  Notice NoticeSince(uint64_t after) const REQUIRES(mu_);
 
   Time Now() const REQUIRES(mu_) { return clock_->Now() + knobs_.skew; }
   void AddAuthority() REQUIRES(mu_);
@@ -96,6 +103,10 @@ class FakeServer {
   std::map<std::string, int> calls_ GUARDED_BY(mu_);
   size_t largest_batch_ GUARDED_BY(mu_) = 0;
   int tokens_made_ GUARDED_BY(mu_) = 0;
+  // What streams of notices wait for: the IDs of changed entries, "" for the bundle.
+  CondVar changed_;
+  std::vector<std::string> changes_ GUARDED_BY(mu_);
+  uint64_t streams_lost_ GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace writ

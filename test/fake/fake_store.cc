@@ -48,11 +48,12 @@ bool IsAliasOf(const Entry& entry, const Agent& agent) {
 void EraseAgent(State& state, std::vector<Change>& changes, const Agent& agent) {
   std::erase_if(state.entries, [&](const auto& item) {
     if (!IsAliasOf(item.second, agent)) return false;
-    changes.push_back({0, ChangeKind::kEntryDeleted, item.first});
+    changes.push_back(
+        {0, ChangeKind::kEntryDeleted, item.first, item.second.spiffe_id.text()});
     return true;
   });
   const std::string id = agent.id.text();
-  changes.push_back({0, ChangeKind::kAgentDeleted, id});
+  changes.push_back({0, ChangeKind::kAgentDeleted, id, std::nullopt});
   state.agents.erase(id);
 }
 
@@ -135,7 +136,7 @@ EntryOutcome FakeStore::Rep::CreateOne(State& state, std::vector<Change>& change
     return {AlreadyExists("another entry has the ID " + entry.id), {}};
   }
   entry.revision = 0;
-  changes.push_back({0, ChangeKind::kEntryPut, entry.id});
+  changes.push_back({0, ChangeKind::kEntryPut, entry.id, ""});
   state.entries.emplace(entry.id, entry);
   return {OkStatus(), std::move(entry)};
 }
@@ -166,8 +167,9 @@ EntryOutcome FakeStore::Rep::EditOne(State& state, std::vector<Change>& changes,
   }
   edited->revision = it->second.revision + 1;
   edited->created_at = it->second.created_at;
+  changes.push_back({0, ChangeKind::kEntryPut, update.id, std::nullopt});
+  if (!ReachAlike(it->second, *edited)) changes.back().moved_from = it->second.spiffe_id.text();
   it->second = *edited;
-  changes.push_back({0, ChangeKind::kEntryPut, update.id});
   return {OkStatus(), it->second};
 }
 
@@ -189,7 +191,7 @@ Result<std::vector<EntryOutcome>> FakeStore::Rep::Delete(std::span<const std::st
         outcomes.push_back({NotFound("no entry with ID " + id), {}});
         continue;
       }
-      changes.push_back({0, ChangeKind::kEntryDeleted, id});
+      changes.push_back({0, ChangeKind::kEntryDeleted, id, node.mapped().spiffe_id.text()});
       outcomes.push_back({OkStatus(), std::move(node.mapped())});
     }
     return OkStatus();
@@ -249,8 +251,11 @@ Status FakeStore::Rep::Agents::CommitAttestation(const Agent& agent, std::string
     if (stored.agent_version.empty() && old != state.agents.end()) {
       stored.agent_version = old->second.agent_version;
     }
+    changes.push_back({0, ChangeKind::kAgentPut, agent.id.text(), std::nullopt});
+    if (old == state.agents.end() || old->second.selectors != stored.selectors) {
+      changes.back().moved_from = "";
+    }
     state.agents.insert_or_assign(agent.id.text(), std::move(stored));
-    changes.push_back({0, ChangeKind::kAgentPut, agent.id.text()});
     return OkStatus();
   });
 }
@@ -265,8 +270,9 @@ Result<Agent> FakeStore::Rep::Agents::Edit(std::string_view id,
     TRY(edit(*result));
     CHECK(result->id == it->second.id);
     if (*result == it->second) return OkStatus();
+    changes.push_back({0, ChangeKind::kAgentPut, it->first, std::nullopt});
+    if (it->second.selectors != result->selectors) changes.back().moved_from = "";
     it->second = *result;
-    changes.push_back({0, ChangeKind::kAgentPut, it->first});
     return OkStatus();
   }));
   return std::move(*result);
@@ -314,7 +320,8 @@ Result<Pruned> FakeStore::Rep::Agents::Prune(const PruneRule& rule) {
       if (token.token.expires_at >= ToUnixSeconds(rule.tokens_before)) return false;
       auto alias = state.entries.find(token.alias_id);
       if (alias != state.entries.end() && !state.agents.contains(alias->second.parent_id.text())) {
-        changes.push_back({0, ChangeKind::kEntryDeleted, alias->first});
+        changes.push_back(
+            {0, ChangeKind::kEntryDeleted, alias->first, alias->second.spiffe_id.text()});
         state.entries.erase(alias);
       }
       ++pruned.tokens;
@@ -362,7 +369,7 @@ Result<Bundle> FakeStore::Rep::Edit(const TrustDomain& td,
     if (bundle == before) return OkStatus();
     ++bundle.sequence_number;
     state.bundles.insert_or_assign(td, bundle);
-    changes.push_back({0, ChangeKind::kBundle, td.name()});
+    changes.push_back({0, ChangeKind::kBundle, td.name(), std::nullopt});
     return OkStatus();
   }));
   return bundle;

@@ -65,6 +65,10 @@ class SimConnection final : public ServerApi {
       const std::vector<SvidRequest>& requests) override;
   Result<ReceivedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
                                  MonoTime deadline) override;
+  // Agents poll here: a stream has a thread, and a seed would not decide everything any more.
+  Status Follow(uint64_t, const std::function<void(Notice)>&, std::stop_token) override {
+    return Unimplemented("the simulated server has no notices");
+  }
   void Reconnect() override {
     agent_ = Line();
     anonymous_ = Line();
