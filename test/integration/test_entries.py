@@ -39,13 +39,14 @@ def test_open_streams_see_entries_come_change_and_go():
 
 
 def test_swap_of_the_only_entry_never_ends_the_stream():
-    with Deployment(agent={"sync_interval": "3s"}).start_server() as deployment:
+    with Deployment().start_server() as deployment:
         deployment.start_agent()
         old = deployment.entry("/old", [own_uid()], "/node")
         with Watch(deployment) as watch:
             wait_until(lambda: watch.ids() == [spiffe_id("/old")], "the first identity")
-            deployment.writ("entry", "delete", "--id", old)
+            # In this order: what is deleted is gone at once.
             deployment.entry("/new", [own_uid()], "/node")
+            deployment.writ("entry", "delete", "--id", old)
             wait_until(lambda: watch.ids()[-1] == spiffe_id("/new"), "the new identity")
             expect("no identity" not in watch.since_first(), f"the stream ended: {watch.text()}")
 
