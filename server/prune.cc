@@ -13,37 +13,52 @@ constexpr Duration kGoOnAfter = std::chrono::seconds(1);
 
 Time Pruning::Step() {
   const Time now = needs_.clock->Now();
+  const bool more_agents = PruneAgents(now);
+  const bool more_entries = PruneEntries(now);
+  return now + (more_agents || more_entries ? kGoOnAfter : kPruneEvery);
+}
+
+bool Pruning::PruneAgents(Time now) const {
   PruneRule rule{.tokens_before = now,
                  .non_reattestable = needs_.non_reattestable,
                  .limit = kPrunedPerStepMax};
   if (needs_.agents_expired_for > Duration::zero()) {
     rule.agents_before = now - needs_.agents_expired_for;
   }
-  const Result<Pruned> pruned = needs_.store->Prune(rule);
+  const Result<Pruned> pruned = needs_.agents->Prune(rule);
   if (!pruned.ok()) {
     needs_.log->Warn("cannot delete expired join tokens and agents", {{"error", pruned.status()}});
-    return now + kPruneEvery;
+    return false;
   }
-  Record(*pruned);
-  const bool more =
-      pruned->tokens == kPrunedPerStepMax || pruned->agents.size() == kPrunedPerStepMax;
-  return now + (more ? kGoOnAfter : kPruneEvery);
+  if (pruned->tokens > 0) {
+    needs_.log->Info("deleted expired join tokens", {{"count", pruned->tokens}});
+  }
+  Record("agent", pruned->agents);
+  return pruned->tokens == kPrunedPerStepMax || pruned->agents.size() == kPrunedPerStepMax;
 }
 
-void Pruning::Record(const Pruned& pruned) const {
-  if (pruned.tokens > 0) {
-    needs_.log->Info("deleted expired join tokens", {{"count", pruned.tokens}});
+bool Pruning::PruneEntries(Time now) const {
+  const Result<std::vector<std::string>> deleted = needs_.entries->Prune(now, kPrunedPerStepMax);
+  if (!deleted.ok()) {
+    needs_.log->Warn("cannot delete expired entries", {{"error", deleted.status()}});
+    return false;
   }
-  if (pruned.agents.empty()) return;
-  needs_.log->Info("deleted expired agents", {{"count", pruned.agents.size()}});
+  Record("entry", *deleted);
+  return deleted->size() == kPrunedPerStepMax;
+}
+
+void Pruning::Record(const std::string& what, const std::vector<std::string>& deleted) const {
+  if (deleted.empty()) return;
+  needs_.log->Info("deleted what has expired", {{"what", what}, {"count", deleted.size()}});
   std::vector<AuditEvent> events;
-  for (const std::string& id : pruned.agents) {
-    events.push_back({.action = "agent.prune", .outcome = "ok", .actor = "server", .subject = id});
+  for (const std::string& id : deleted) {
+    events.push_back(
+        {.action = what + ".prune", .outcome = "ok", .actor = "server", .subject = id});
   }
   const Status recorded = needs_.audit->Append(events);
   if (recorded.ok()) return;
-  needs_.log->Error("cannot record in the audit log which expired agents were deleted",
-                    {{"error", recorded}});
+  needs_.log->Error("cannot record in the audit log what was deleted because it has expired",
+                    {{"what", what}, {"error", recorded}});
 }
 
 }  // namespace writ

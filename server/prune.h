@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pruning: deletes join tokens that expired unused, and, where it is configured, agents whose SVID
-// ended long ago; a bounded number in each step, so that no step holds the store for long.
+// Pruning: deletes join tokens that expired unused, expired entries, and, where it is configured,
+// agents whose SVID ended long ago; a bounded number in each step, so that no step holds the store
+// for long.
 //
 // Threads: Step() by one loop.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -18,7 +22,8 @@ inline constexpr size_t kPrunedPerStepMax = 500;  // of each kind
 class Pruning {
  public:
   struct Needs {
-    AgentStore* store;  // all borrowed
+    AgentStore* agents;  // all borrowed
+    EntryStore* entries;
     AuditLog* audit;
     Clock* clock;
     Log* log;
@@ -31,7 +36,11 @@ class Pruning {
   Time Step();
 
  private:
-  void Record(const Pruned& pruned) const;
+  // Whether there is more to delete.
+  bool PruneAgents(Time now) const;
+  bool PruneEntries(Time now) const;
+  // Says which, in the log and the audit log. `what`: "agent" or "entry".
+  void Record(const std::string& what, const std::vector<std::string>& deleted) const;
 
   const Needs needs_;
 };

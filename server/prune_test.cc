@@ -29,7 +29,8 @@ class PruningTest : public ::testing::Test {
     return store_.agents().Get("spiffe://example.org/spire/agent/x/" + name).ok();
   }
   Pruning Make(Duration expired_for, bool non_reattestable = false) {
-    return Pruning({.store = &store_.agents(),
+    return Pruning({.agents = &store_.agents(),
+                    .entries = &store_.entries(),
                     .audit = &audit_,
                     .clock = &clock_,
                     .log = &log_,
@@ -72,6 +73,30 @@ TEST_F(PruningTest, AgentsGoWhenTheyHaveBeenExpiredForLongEnough) {
   EXPECT_FALSE(Knows("cannot"));
 }
 
+TEST_F(PruningTest, ExpiredEntriesGoAndMakeRoomForSimilarOnes) {
+  Entry entry{.spiffe_id = *SpiffeId::Parse("spiffe://example.org/web"),
+              .parent_id = *SpiffeId::Parse("spiffe://example.org/node"),
+              .selectors = Selectors({{"unix", "uid:1"}}),
+              .expires_at = ToUnixSeconds(clock_.Now()) + 60};
+  int ids = 0;
+  auto create = [&] {
+    return store_.entries()
+        .Create({entry}, clock_.Now(), [&] { return "e" + std::to_string(++ids); })
+        ->front();
+  };
+  ASSERT_TRUE(create().status.ok());
+  Pruning pruning = Make(Duration::zero());
+  clock_.Advance(seconds(60));
+  pruning.Step();
+  EXPECT_EQ(create().status.code(), Code::kAlreadyExists);
+  clock_.Advance(seconds(1));
+  pruning.Step();
+  ASSERT_EQ(audit_.Events().size(), 1u);
+  EXPECT_EQ(audit_.Events()[0].action, "entry.prune");
+  EXPECT_EQ(audit_.Events()[0].subject, "e1");
+  EXPECT_TRUE(create().status.ok());
+}
+
 TEST_F(PruningTest, MoreThanAStepTakesGoesOnSoon) {
   for (size_t i = 0; i <= kPrunedPerStepMax; ++i) AddAgent(std::to_string(i), true);
   clock_.Advance(hours(2));
@@ -85,7 +110,7 @@ TEST_F(PruningTest, AFailedStoreIsToldAndTriedAgain) {
   store_.FailWrites(Unavailable("the disk is full"));
   Pruning pruning = Make(hours(1));
   EXPECT_EQ(pruning.Step(), clock_.Now() + minutes(1));
-  EXPECT_EQ(log_.Count("cannot delete expired"), 1);
+  EXPECT_EQ(log_.Count("cannot delete expired"), 2);  // agents, entries
 }
 
 }  // namespace

@@ -109,7 +109,8 @@ Status WiredServer::Open() {
                                      .bundle = state_->bundle.get(),
                                      .clock = kit_.clock,
                                      .log = kit_.log}));
-  pruning_.emplace(Pruning::Needs{.store = &state_->store->agents(),
+  pruning_.emplace(Pruning::Needs{.agents = &state_->store->agents(),
+                                  .entries = &state_->store->entries(),
                                   .audit = state_->audit.get(),
                                   .clock = kit_.clock,
                                   .log = kit_.log,

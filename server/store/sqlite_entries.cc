@@ -229,6 +229,22 @@ Result<std::vector<EntryOutcome>> SqliteEntries::Delete(std::span<const std::str
   return outcomes;
 }
 
+Result<std::vector<std::string>> SqliteEntries::Prune(Time before, size_t limit) {
+  std::vector<std::string> expired;
+  TRY(db_.Write([&](SqliteWrite& write) -> Status {
+    {
+      Statement rows = TRY(write.db.Query(
+          "SELECT entry_id FROM entries WHERE expires_at <> 0 AND expires_at < ? "
+          "ORDER BY expires_at LIMIT ?",
+          ToUnixSeconds(before), static_cast<int64_t>(limit)));
+      while (TRY(rows.Step())) expired.push_back(rows.Text(0));
+    }
+    for (const std::string& id : expired) TRY(DeleteEntry(write, id));
+    return OkStatus();
+  }));
+  return expired;
+}
+
 Result<Entry> SqliteEntries::Get(std::string_view id) {
   std::optional<Entry> found;
   TRY(db_.Read([&](Sqlite& db) -> Status {

@@ -17,6 +17,7 @@ class SqliteEntries final : public EntryStore {
                                            const std::function<std::string()>& new_id) override;
   Result<std::vector<EntryOutcome>> Edit(std::vector<Update> updates) override;
   Result<std::vector<EntryOutcome>> Delete(std::span<const std::string> ids) override;
+  Result<std::vector<std::string>> Prune(Time before, size_t limit) override;
   Result<Entry> Get(std::string_view id) override;
   Status ForEach(uint64_t* sequence, const std::function<void(Entry)>& visit) override;
 

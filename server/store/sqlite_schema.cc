@@ -129,7 +129,12 @@ CREATE INDEX agents_by_expiry ON agents (not_after);
 // How far a change reaches, which a follower needs to tell it to the agents that it concerns.
 constexpr char kVersion3[] = "ALTER TABLE changes ADD COLUMN moved_from TEXT";
 
-constexpr const char* kSteps[] = {kVersion1, kVersion2, kVersion3};
+// Expired entries are found likewise; few have an end.
+constexpr char kVersion4[] = R"(
+CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at <> 0;
+)";
+
+constexpr const char* kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 Status RunStep(Sqlite& db, const char* step, int64_t version) {
   TRY(db.RunScript(step));

@@ -94,6 +94,8 @@ class EntryStore {
   // An update that would make the entry similar to another is AlreadyExists.
   virtual Result<std::vector<EntryOutcome>> Edit(std::vector<Update> updates) = 0;
   virtual Result<std::vector<EntryOutcome>> Delete(std::span<const std::string> ids) = 0;
+  // Deletes entries that expired before `before`, the oldest first, at most `limit`; their IDs.
+  virtual Result<std::vector<std::string>> Prune(Time before, size_t limit) = 0;
   virtual Result<Entry> Get(std::string_view id) = 0;
   // Every entry, in ID order, in one consistent read; `sequence` is the change it is current with,
   // known before the first visit. `visit` does not call the store.

@@ -3,6 +3,8 @@
 // What every kind of Store must do: one suite, run on each kind by INSTANTIATE_TEST_SUITE_P.
 #pragma once
 
+#include <algorithm>
+
 #include "server/store/store_agents_conformance.h"
 #include "server/store/store_fixture.h"
 
@@ -48,6 +50,33 @@ TEST_P(StoreConformance, EntryIdsAreToldApartByCase) {
   EXPECT_TRUE(Create(lower).status.ok());
   EXPECT_TRUE(Create(upper).status.ok());
   EXPECT_EQ(AllEntries().front().id, "MINE");
+}
+
+TEST_P(StoreConformance, ExpiredEntriesArePrunedTheOldestFirst) {
+  auto add = [&](const std::string& id, int64_t expires_at) {
+    Entry entry = TestEntry("/" + id, "/node", {{"a", "1"}});
+    entry.id = id;
+    entry.expires_at = expires_at;
+    ASSERT_TRUE(Create(entry).status.ok());
+  };
+  add("endless", 0);
+  add("later", Now() + 100);
+  add("second", Now() - 1);
+  add("now", Now());
+  add("first", Now() - 2);
+  add("third", Now() - 1);
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(*store_->entries().Prune(clock_.Now(), 1), Ids{"first"});
+  const uint64_t before = *store_->changes().LastSequence();
+  Ids rest = *store_->entries().Prune(clock_.Now(), 10);
+  std::sort(rest.begin(), rest.end());
+  EXPECT_EQ(rest, (Ids{"second", "third"}));
+  const std::vector<Change> changes = *store_->changes().Since(before, 10);
+  ASSERT_EQ(changes.size(), 2u);
+  EXPECT_EQ(changes[1].kind, ChangeKind::kEntryDeleted);
+  EXPECT_EQ(changes[1].moved_from, "spiffe://example.org/" + changes[1].id);
+  EXPECT_TRUE(store_->entries().Prune(clock_.Now(), 10)->empty());
+  EXPECT_EQ(AllEntries().size(), 3u);
 }
 
 TEST_P(StoreConformance, SimilarEntryIsRefusedWithTheExistingOne) {

@@ -78,6 +78,7 @@ struct FakeStore::Rep : EntryStore, BundleStore, JournalStore, ChangeFeed {
                                            const std::function<std::string()>& new_id) override;
   Result<std::vector<EntryOutcome>> Edit(std::vector<Update> updates) override;
   Result<std::vector<EntryOutcome>> Delete(std::span<const std::string> ids) override;
+  Result<std::vector<std::string>> Prune(Time before, size_t limit) override;
   Result<Entry> Get(std::string_view id) override;
   Status ForEach(uint64_t* sequence, const std::function<void(Entry)>& visit) override;
 
@@ -197,6 +198,26 @@ Result<std::vector<EntryOutcome>> FakeStore::Rep::Delete(std::span<const std::st
     return OkStatus();
   }));
   return outcomes;
+}
+
+Result<std::vector<std::string>> FakeStore::Rep::Prune(Time before, size_t limit) {
+  std::vector<std::string> expired;
+  TRY(Write([&](State& state, std::vector<Change>& changes) {
+    std::vector<std::pair<int64_t, std::string>> oldest;
+    for (const auto& [id, entry] : state.entries) {
+      if (entry.expires_at == 0 || entry.expires_at >= ToUnixSeconds(before)) continue;
+      oldest.emplace_back(entry.expires_at, id);
+    }
+    std::sort(oldest.begin(), oldest.end());
+    if (oldest.size() > limit) oldest.resize(limit);
+    for (const auto& [end, id] : oldest) {
+      const auto node = state.entries.extract(id);
+      changes.push_back({0, ChangeKind::kEntryDeleted, id, node.mapped().spiffe_id.text()});
+      expired.push_back(id);
+    }
+    return OkStatus();
+  }));
+  return expired;
 }
 
 Result<Entry> FakeStore::Rep::Get(std::string_view id) {

@@ -40,7 +40,8 @@ Status SimServer::Start() {
   r.bundles.emplace(s.bundle.get());
   r.entries.emplace(td_, s.registry.get(), &s.store->entries(), &clock, &random_);
   r.svids.emplace(td_, s.registry.get(), s.issuer.get(), s.bundle.get(), &clock);
-  r.pruning.emplace(Pruning::Needs{.store = &s.store->agents(),
+  r.pruning.emplace(Pruning::Needs{.agents = &s.store->agents(),
+                                   .entries = &s.store->entries(),
                                    .audit = s.audit.get(),
                                    .clock = &clock,
                                    .log = &log,
