@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -34,6 +35,8 @@ constexpr mode_t kAdminDirectoryMode = 0750;
 // Of the two seconds that a stop may take; the rest is for what the loop is doing.
 constexpr std::chrono::milliseconds kServiceManagerMayTake{500};
 constexpr Duration kCallsMayTake = std::chrono::milliseconds(500);
+// Between an operator's two commands.
+constexpr Duration kSwapGraceMax = std::chrono::seconds(1);
 
 Result<std::unique_ptr<KeyManager>> OpenKeys(const AgentConfig& config) {
   if (config.key_manager == KeyManagerKind::kMemory) return MakeMemoryKeys();
@@ -131,6 +134,7 @@ Status WiredAgent::MakeParts() {
       MakeWorkloadAttestors({.unix_options = config_.unix_attestor}, &clock_), log_);
   workload_api_ = WorkloadApi::Make({.trust_domain = *config_.trust_domain,
                                      .calls_per_second = config_.rate_limit,
+                                     .swap_grace = std::min(config_.sync_interval, kSwapGraceMax),
                                      .cache = cache_.get(),
                                      .jwt = &loop_->jwts(),
                                      .attestation = attestation_.get(),

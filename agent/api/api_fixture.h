@@ -72,7 +72,7 @@ class ApiFixture : public testing::Test {
   using Stub = SpiffeWorkloadAPI::Stub;
   static constexpr int kCallsPerSecond = 50;  // of other processes than this one
 
-  ApiFixture();
+  explicit ApiFixture(Duration swap_grace = std::chrono::milliseconds(20));
   ~ApiFixture() override;
 
   std::unique_ptr<Stub> NewStub() const;

@@ -113,7 +113,7 @@ std::shared_ptr<grpc::Channel> OtherProcess::Channel() {
   return grpc::CreateInsecureChannelFromFd("workload", std::exchange(connection_, -1));
 }
 
-ApiFixture::ApiFixture() {
+ApiFixture::ApiFixture(Duration swap_grace) {
   signer_ = MakeSoftwareSigner(PrivateKey::Generate(KeyType::kEcP256).value());
   cache_ = Cache::Make(&clock_, {});
   auto attestor = std::make_unique<TableAttestor>();
@@ -124,6 +124,7 @@ ApiFixture::ApiFixture() {
   attestation_ = std::make_unique<WorkloadAttestation>(std::move(attestors), &log_);
   api_ = WorkloadApi::Make({.trust_domain = td_,
                             .calls_per_second = kCallsPerSecond,
+                            .swap_grace = swap_grace,
                             .cache = cache_.get(),
                             .jwt = &jwt_,
                             .attestation = attestation_.get(),

@@ -7,11 +7,15 @@
 // last one. At most one write is in flight, and what came meanwhile is found by the next look: a
 // slow reader holds one answer, a stuck one too, and neither delays anybody else.
 //
+// A stream whose last identity went is not ended at once: operators swap entries by a deletion and
+// a creation, and such a swap is none of the workload's business.
+//
 // Trust: the caller is hostile; it is asked for being the same process before each answer.
 // Threads: gRPC's reactions, the delivery thread and a worker, all under one lock of the stream.
 // Lifetime: owns itself until gRPC is done with it; what StreamSetting names outlives it.
 #pragma once
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
@@ -26,6 +30,7 @@
 #include "agent/api/refusals.h"
 #include "agent/cache/cache.h"
 #include "agent/workload/workload_attestation.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mutex.h"
 #include "core/base/thread.h"
@@ -43,6 +48,7 @@ struct StreamSetting {
   CallerLimit* limit;
   Refusals* refusals;
   Log* log;
+  Duration swap_grace;  // how long a stream that had identities waits for another
 };
 
 // What makes one method's streams differ from another's.
@@ -115,11 +121,10 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
       case WorkloadUpdate::State::kNotSynced:
         return EndLocked(NotSyncedYet());
       case WorkloadUpdate::State::kNoIdentity:
-        return EndLocked(NoIdentityIssued(
-            {caller_.get(), method_.name, &subscription_->selectors(), &failures_},
-            *setting_.refusals, *setting_.log));
+        return AwaitSwapLocked();
       case WorkloadUpdate::State::kPending:
       case WorkloadUpdate::State::kReady:
+        swap_alarm_.reset();
         return WriteLocked(method_.compose(*update, last_fingerprint_.empty()));
     }
   }
@@ -189,6 +194,29 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
     this->StartWrite(response_.get());
   }
 
+  void AwaitSwapLocked() REQUIRES(mu_) {
+    if (last_fingerprint_.empty() || setting_.swap_grace <= Duration::zero()) {
+      return EndLocked(NoIdentityLocked());
+    }
+    const gpr_timespec grace = gpr_time_from_nanos(setting_.swap_grace.count(), GPR_TIMESPAN);
+    swap_alarm_.emplace();
+    swap_alarm_->Set(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), grace),
+                     [weak = this->weak_from_this()](bool rang) {
+                       auto stream = rang ? weak.lock() : nullptr;
+                       if (stream != nullptr) stream->OnNoSwap();
+                     });
+  }
+
+  void OnNoSwap() {
+    MutexLock lock(mu_);
+    if (!ended_ && swap_alarm_) EndLocked(NoIdentityLocked());
+  }
+
+  Status NoIdentityLocked() REQUIRES(mu_) {
+    return NoIdentityIssued({caller_.get(), method_.name, &subscription_->selectors(), &failures_},
+                            *setting_.refusals, *setting_.log);
+  }
+
   void EndLocked(const Status& status) REQUIRES(mu_) {
     if (ended_) return;
     ended_ = status;
@@ -209,6 +237,7 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
   bool writing_ GUARDED_BY(mu_) = false;
   std::optional<Status> ended_ GUARDED_BY(mu_);  // how; Finish() follows the write in flight
   std::string last_fingerprint_ GUARDED_BY(mu_);
+  std::optional<grpc::Alarm> swap_alarm_ GUARDED_BY(mu_);  // set while no identity is left
 };
 
 }  // namespace writ

@@ -34,7 +34,8 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
                  .streams = &open_streams_,
                  .limit = &limit_,
                  .refusals = options.refusals,
-                 .log = options.log} {}
+                 .log = options.log,
+                 .swap_grace = options.swap_grace} {}
 
   grpc::Service* service() override { return this; }
   void ServeOn(const GrpcServer* server) override { server_ = server; }

@@ -37,6 +37,8 @@ inline constexpr size_t kAudienceBytesMax = 16 << 10;  // of all together
 struct WorkloadApiOptions {
   TrustDomain trust_domain;
   int64_t calls_per_second = 0;  // of each method and set of selectors; 0: no limit
+  // How long an open stream that had identities waits for another when its last has gone.
+  Duration swap_grace = Duration::zero();
   // All borrowed.
   Cache* cache;
   JwtSource* jwt;

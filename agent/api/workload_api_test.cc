@@ -11,6 +11,8 @@ namespace {
 
 class WorkloadApiTest : public ApiFixture {
  protected:
+  using ApiFixture::ApiFixture;
+
   template <typename Request, typename Response>
   struct Stream {
     std::unique_ptr<grpc::ClientContext> context;
@@ -44,6 +46,12 @@ class WorkloadApiTest : public ApiFixture {
     auto reader = stub_->FetchJWTBundles(context.get(), {});
     return {std::move(context), std::move(reader), {}};
   }
+};
+
+// Streams that would wait for ever.
+class WorkloadApiSwapTest : public WorkloadApiTest {
+ protected:
+  WorkloadApiSwapTest() : WorkloadApiTest(std::chrono::hours(1)) {}
 };
 
 // Section 5.2.1: the mandatory fields.
@@ -198,6 +206,20 @@ TEST_F(WorkloadApiTest, ASwapOfTheOnlyEntryDoesNotEndTheStream) {
   cache_->Apply({.put = {MakeEntry("e2", "/new", {a_})},
                  .removed = {"e1"},
                  .x509 = {{"e2", MakeX509("chain 2")}}});
+  ASSERT_TRUE(stream.Read());
+  ASSERT_EQ(stream.last.svids_size(), 1);
+  EXPECT_EQ(stream.last.svids(0).spiffe_id(), "spiffe://example.org/new");
+}
+
+// An operator's two commands, each an Apply of its own.
+TEST_F(WorkloadApiSwapTest, OfTheOnlyEntryNeverEndsAnOpenStream) {
+  ApplyOneIdentity();
+  auto stream = OpenX509();
+  ASSERT_TRUE(stream.Read());
+  cache_->Apply({.removed = {"e1"}});
+  EXPECT_EQ(OpenX509().End(), grpc::StatusCode::PERMISSION_DENIED);  // who comes now has none
+  cache_->Apply({.put = {MakeEntry("e2", "/new", {a_})}});
+  cache_->Apply({.x509 = {{"e2", MakeX509("chain 2")}}});
   ASSERT_TRUE(stream.Read());
   ASSERT_EQ(stream.last.svids_size(), 1);
   EXPECT_EQ(stream.last.svids(0).spiffe_id(), "spiffe://example.org/new");

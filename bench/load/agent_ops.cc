@@ -37,7 +37,7 @@ class Node {
         td_(td),
         bundle_(std::move(bundle)),
         agents_(agentv1::Agent::NewStub(UnixChannel(at.server_socket))),
-        log_(MakeStderrLog(LogLevel::kError, LogFormat::kText)),
+        log_(MakeAdjustableLog(LogLevel::kError, LogFormat::kText)),
         csr_(MakeCsr({}, *key_).value()) {
     api_ = MakeGrpcServerApi({
         .address = at.server_address,
@@ -89,7 +89,7 @@ class Node {
   const std::unique_ptr<agentv1::Agent::Stub> agents_;
   const std::shared_ptr<KeySigner> key_ = std::make_shared<KeySigner>(KeyType::kEcP256);
   SystemClock clock_;
-  const std::unique_ptr<StderrLog> log_;
+  const std::unique_ptr<AdjustableLog> log_;
   const std::string csr_;
   std::optional<TlsIdentity> identity_;  // set by Join(), before its first use
   std::string id_;

@@ -44,9 +44,8 @@ def test_swap_of_the_only_entry_never_ends_the_stream():
         old = deployment.entry("/old", [own_uid()], "/node")
         with Watch(deployment) as watch:
             wait_until(lambda: watch.ids() == [spiffe_id("/old")], "the first identity")
-            # In this order: what is deleted is gone at once.
-            deployment.entry("/new", [own_uid()], "/node")
             deployment.writ("entry", "delete", "--id", old)
+            deployment.entry("/new", [own_uid()], "/node")
             wait_until(lambda: watch.ids()[-1] == spiffe_id("/new"), "the new identity")
             expect("no identity" not in watch.since_first(), f"the stream ended: {watch.text()}")
 
