@@ -3,6 +3,9 @@
 # writ_folder(<folder> [GRPC] [DEPS folders...] [LIBS targets...])
 #   One static library from a folder's *.cc (main.cc and *_test.cc apart), and one test program from
 #   its *_test.cc, registered with ctest. GRPC: its files include grpcpp or generated messages.
+# writ_plain_test(<target>)
+#   A test program without gRPC: built by the target `writ_plain_tests` and listed in
+#   plain_tests.txt. These are the tests that the everyday sanitizer builds hold.
 # writ_program(<name> <folder>)
 #   The program whose main() is <folder>/main.cc.
 
@@ -42,6 +45,15 @@ function(writ_target_name out folder)
   set(${out} writ_${name} PARENT_SCOPE)
 endfunction()
 
+if(WRIT_TESTS)
+  add_custom_target(writ_plain_tests)
+  file(WRITE ${CMAKE_BINARY_DIR}/plain_tests.txt "")
+endif()
+function(writ_plain_test target)
+  add_dependencies(writ_plain_tests ${target})
+  file(APPEND ${CMAKE_BINARY_DIR}/plain_tests.txt "${target}\n")
+endfunction()
+
 function(writ_folder folder)
   cmake_parse_arguments(ARG "GRPC" "" "DEPS;LIBS" ${ARGN})
   writ_target_name(name ${folder})
@@ -52,10 +64,18 @@ function(writ_folder folder)
   list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
 
   set(links)
+  set(plain ON)
   foreach(dep ${ARG_DEPS})
     writ_target_name(dep_name ${dep})
     list(APPEND links ${dep_name})
+    if(NOT WRIT_PLAIN_${dep_name})
+      set(plain OFF)
+    endif()
   endforeach()
+  if(ARG_GRPC)
+    set(plain OFF)
+  endif()
+  set(WRIT_PLAIN_${name} ${plain} PARENT_SCOPE)
   if(ARG_GRPC)
     list(APPEND links writ_protos writ_grpc)
   endif()
@@ -80,6 +100,9 @@ function(writ_folder folder)
     target_link_libraries(${name}_test PRIVATE ${name} writ_test_fake GTest::gtest
                           GTest::gtest_main)
     add_test(NAME ${folder} COMMAND ${name}_test)
+    if(plain)
+      writ_plain_test(${name}_test)
+    endif()
   endif()
 endfunction()
 

@@ -4,7 +4,9 @@
 
 Suites: one gtest program for each folder (build/bin/writ_*_test), the tree's own rules
 (test/tidy/*.py), the real binaries (test/integration/test_*.py) and other people's clients
-(test/interop/test_*.py). Each reports its tests one by one; a skipped test says why.
+(test/interop/test_*.py); and, by the name of a sanitizer, what its build directory holds: the
+programs in its plain_tests.txt, with --long all of them and the integration tests of its binaries.
+Each reports its tests one by one; a skipped test says why.
 """
 
 import argparse
@@ -20,6 +22,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SUITE_SECONDS_MAX = 1500
+LONG_SUITE_SECONDS_MAX = 4 * 3600
+LONG_KILLS = 1000
 
 
 class Outcome:
@@ -33,13 +37,14 @@ class Outcome:
 
 
 def run_process(command, env):
+    seconds_max = LONG_SUITE_SECONDS_MAX if "WRIT_LONG" in env else SUITE_SECONDS_MAX
     try:
         done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=SUITE_SECONDS_MAX, errors="replace", check=False)
+                              timeout=seconds_max, errors="replace", check=False)
         return done.returncode, done.stdout
     except subprocess.TimeoutExpired as late:
-        return 124, f"{late.stdout or ''}\ntimed out after {SUITE_SECONDS_MAX} s"
+        return 124, f"{late.stdout or ''}\ntimed out after {seconds_max} s"
 
 
 def run_gtest(name, program, env):
@@ -91,15 +96,58 @@ def run_python(name, script, env):
     return outcome
 
 
-def find_suites(build):
+class Suite:
+    def __init__(self, name, runner, target, env):
+        self.name = name
+        self.runner = runner
+        self.target = target
+        self.env = env
+
+    def run(self):
+        start = time.monotonic()
+        outcome = self.runner(self.name, self.target, self.env)
+        outcome.seconds = time.monotonic() - start
+        return outcome
+
+
+def environment(build, long):
+    env = dict(os.environ, WRIT_BIN=str(build / "bin"), PYTHONDONTWRITEBYTECODE="1",
+               TSAN_OPTIONS="ignore_noninstrumented_modules=1 die_after_fork=0")
+    if long:
+        env.update(WRIT_LONG="1", WRIT_KILLS=str(LONG_KILLS))
+    return env
+
+
+def gtest_suites(build, env, prefix="", only=None):
     suites = []
     for program in sorted((build / "bin").glob("*_test")):
+        if only is not None and program.name not in only:
+            continue
         folder = program.name.removeprefix("writ_").removesuffix("_test").replace("_", "/", 1)
-        suites.append((folder, run_gtest, program))
-    for folder, pattern in (("tidy", "*.py"), ("integration", "test_*.py"),
-                            ("interop", "test_*.py")):
-        for script in sorted((ROOT / "test" / folder).glob(pattern)):
-            suites.append((f"{folder}/{script.stem.removeprefix('test_')}", run_python, script))
+        suites.append(Suite(prefix + folder, run_gtest, program, env))
+    return suites
+
+
+def python_suites(folders, env, prefix=""):
+    return [Suite(f"{prefix}{folder}/{script.stem.removeprefix('test_')}", run_python, script, env)
+            for folder, pattern in folders
+            for script in sorted((ROOT / "test" / folder).glob(pattern))]
+
+
+def find_suites(build, sanitized, long):
+    env = environment(build, long)
+    integration = ("integration", "test_*.py")
+    suites = gtest_suites(build, env)
+    suites += python_suites([("tidy", "*.py"), integration, ("interop", "test_*.py")], env)
+    for name in sanitized:
+        directory = build.parent / f"build-{name}"
+        env = environment(directory, long)
+        if long:
+            suites += gtest_suites(directory, env, f"{name}/")
+            suites += python_suites([integration], env, f"{name}/")
+        else:
+            only = (directory / "plain_tests.txt").read_text().split()
+            suites += gtest_suites(directory, env, f"{name}/", only)
     return suites
 
 
@@ -107,25 +155,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--jobs", default=os.cpu_count() or 2, type=int)
+    parser.add_argument("--long", action="store_true", help="what takes hours, too")
+    parser.add_argument("--sanitized", action="append", default=[], metavar="NAME",
+                        help="also the tests in build-NAME, as NAME/...")
     parser.add_argument("names", nargs="*", help="run only suites whose name contains one of these")
     options = parser.parse_args()
     build = (ROOT / options.build).resolve()
-    env = dict(os.environ, WRIT_BIN=str(build / "bin"), PYTHONDONTWRITEBYTECODE="1",
-               TSAN_OPTIONS="ignore_noninstrumented_modules=1")
 
-    suites = [s for s in find_suites(build)
-              if not options.names or any(n in s[0] for n in options.names)]
+    suites = [s for s in find_suites(build, options.sanitized, options.long)
+              if not options.names or any(n in s.name for n in options.names)]
     outcomes = []
 
-    def run(suite):
-        name, runner, target = suite
-        start = time.monotonic()
-        outcome = runner(name, target, env)
-        outcome.seconds = time.monotonic() - start
-        return outcome
-
     with concurrent.futures.ThreadPoolExecutor(max_workers=options.jobs) as pool:
-        for future in concurrent.futures.as_completed([pool.submit(run, s) for s in suites]):
+        for future in concurrent.futures.as_completed([pool.submit(s.run) for s in suites]):
             outcome = future.result()
             outcomes.append(outcome)
             mark = "FAIL" if outcome.failures else "ok"
