@@ -37,7 +37,7 @@ class Node {
         td_(td),
         bundle_(std::move(bundle)),
         agents_(agentv1::Agent::NewStub(UnixChannel(at.server_socket))),
-        log_(MakeAdjustableLog(LogLevel::kError, LogFormat::kText)),
+        log_(MakeStderrLog(LogLevel::kError, LogFormat::kText)),
         csr_(MakeCsr({}, *key_).value()) {
     api_ = MakeGrpcServerApi({
         .address = at.server_address,
@@ -124,7 +124,7 @@ Result<Scene> MakeScene(const Deployment& at) {
 
 Result<Json> AskForX509(const Deployment& at, size_t each_call) {
   Scene scene = TRY(MakeScene(at));
-  std::vector<X509Request> requests;
+  std::vector<SvidRequest> requests;
   for (size_t n = 0; n < each_call; ++n) {
     requests.push_back({scene.entries[n].id, scene.node->csr()});
   }
