@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <limits>
 #include <memory>
 #include <ostream>
 
@@ -16,6 +17,8 @@
 
 namespace writ {
 namespace {
+
+constexpr int32_t kPidMax = std::numeric_limits<int32_t>::max();
 
 struct WhyFlags {
   int32_t pid = 0;
@@ -78,8 +81,11 @@ void AddWhyCommand(CLI::App& app, Session& session) {
       });
   CLI::Option* pid =
       why->add_option("--pid", flags->pid, "The process, by the agent's admin socket")
-          ->check(CLI::PositiveNumber);
-  CLI::Option* id = why->add_option("--id", flags->id, "The refusal that bears this ID");
+          ->check(CLI::Range(1, kPidMax));
+  CLI::Option* id = why->add_option("--id", flags->id, "The refusal that bears this ID")
+                        ->check([](const std::string& text) {
+                          return text.empty() ? "an empty ID: is a variable not set?" : "";
+                        });
   CLI::Option* spiffe_id =
       AddChecked(*why, "--spiffe-id", flags->spiffe_id,
                  "The SPIFFE ID to look into, by the server's admin socket",

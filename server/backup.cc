@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/backup.h"
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +15,19 @@
 
 namespace writ {
 namespace {
+
+// What every SQLite database begins with.
+constexpr std::string_view kSqliteMagic("SQLite format 3\0", 16);
+
+// The first bytes of a file; fewer when it is shorter. NotFound.
+Result<std::string> ReadFileHead(const std::string& path, size_t bytes) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return NotFound(path + " is not there");
+  std::string head(bytes, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(bytes));
+  head.resize(static_cast<size_t>(file.gcount()));
+  return head;
+}
 
 std::string Sizes(const BackupContents& contents) {
   return std::to_string(contents.entries) + " entries and " + std::to_string(contents.agents) +
@@ -43,9 +60,43 @@ Status RefuseLostKeys(const ServerConfig& config, const std::vector<std::string>
       "new authorities, and agents that do not trust them yet have to learn the new bundle");
 }
 
+// Where a path leads, through symbolic links, whether its end exists or not.
+std::filesystem::path Resolved(const std::string& path) {
+  std::error_code error;
+  std::filesystem::path resolved = std::filesystem::weakly_canonical(path, error);
+  return error ? std::filesystem::path(path).lexically_normal() : resolved;
+}
+
+// A backup in the place of something that the server lives from would take it away.
+Status CheckTarget(const ServerConfig& config, const std::string& to) {
+  const std::filesystem::path target = Resolved(to);
+  const std::filesystem::path data = Resolved(config.data_dir);
+  if (std::mismatch(data.begin(), data.end(), target.begin(), target.end()).first == data.end()) {
+    return InvalidArgument("back up to " + to + ": it lies in data_dir, " + config.data_dir +
+                           ", among the files that the server uses; choose a place outside");
+  }
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    if (target == Resolved(config.sqlite_path + suffix)) {
+      return InvalidArgument("back up to " + to + ": it belongs to the store itself, " +
+                             config.sqlite_path + "; choose another file");
+    }
+  }
+  if (target == Resolved(config.audit_path)) {
+    return InvalidArgument("back up to " + to + ": it is the audit log; choose another file");
+  }
+  const Result<std::string> there = ReadFileHead(to, kSqliteMagic.size());
+  if (there.ok() && !there->empty() && *there != kSqliteMagic) {
+    return InvalidArgument("back up to " + to +
+                           ": a file that is no backup stands there; move it away, or choose "
+                           "another");
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Result<std::string> BackUp(const ServerConfig& config, const std::string& to) {
+  TRY(CheckTarget(config, to));
   const BackupContents made = TRY(BackUpSqliteStore(config.sqlite_path, to));
   std::string told = "Backed up " + Sizes(made) + " to " + to + ".\n";
   if (config.key_manager == KeyManagerKind::kDisk) {

@@ -21,6 +21,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -69,6 +70,7 @@ struct RefusalNotice {
   const char* method;
   const Selectors* selectors;
   const std::vector<AttestorFailure>* failures;
+  std::string_view asked_for = {};  // a SPIFFE ID; the caller has others
 };
 Status NoIdentityIssued(const RefusalNotice& notice, Refusals& refusals, Log& log);
 Status CallerGone(const Caller& caller);

@@ -11,6 +11,7 @@
 #include "agent/api/update_stream.h"
 #include "agent/api/unary_call.h"
 #include "agent/api/workload_calls.h"
+#include "core/base/bytes.h"
 #include "core/base/thread.h"
 #include "spiffe/workload/workload.grpc.pb.h"
 
@@ -131,18 +132,27 @@ Status NotSyncedYet() {
 
 Status NoIdentityIssued(const RefusalNotice& notice, Refusals& refusals, Log& log) {
   const Caller& caller = *notice.caller;
+  const std::string process = "process " + std::to_string(caller.pid());
   const std::string id =
       refusals.Add(notice.method, caller, *notice.selectors, *notice.failures);
+  std::string why = "no registration entry matches " + process;
+  if (!notice.asked_for.empty()) {
+    why = process + " does not hold " + Printable(notice.asked_for) +
+          "; ask without spiffe_id to see what it holds";
+  }
   if (std::optional<size_t> left_out = refusals.LogTurn()) {
     Log::Fields fields = {{"pid", caller.pid()},
                           {"uid", caller.uid()},
                           {"gid", caller.gid()},
                           {"why", "writ why --id " + id}};
+    if (!notice.asked_for.empty()) fields.emplace_back("asked_for", Printable(notice.asked_for));
     if (*left_out > 0) fields.emplace_back("refusals_not_logged", *left_out);
-    log.Warn("no identity issued: no registration entry matches the caller", fields);
+    log.Warn(notice.asked_for.empty()
+                 ? "no identity issued: no registration entry matches the caller"
+                 : "no identity issued: the caller does not hold the ID that it asks for",
+             fields);
   }
-  return PermissionDenied("no identity issued: no registration entry matches process " +
-                          std::to_string(caller.pid()) + "; `writ why --id " + id +
+  return PermissionDenied("no identity issued: " + why + "; `writ why --id " + id +
                           "` on this node says what it lacks");
 }
 

@@ -93,13 +93,10 @@ class FetchJwtSvidCall final : public UnaryCall {
       }
     }
     if (!identities_.empty()) return OkStatus();
-    if (update->identities.empty()) {
-      return NoIdentityIssued({caller_.get(), kMethod, &selectors, &failures}, *options.refusals,
-                              *options.log);
-    }
-    return PermissionDenied("no identity issued: process " + std::to_string(caller_->pid()) +
-                            " does not hold " + spiffe_id_ +
-                            "; ask without spiffe_id to see what it holds");
+    return NoIdentityIssued(
+        {caller_.get(), kMethod, &selectors, &failures,
+         update->identities.empty() ? std::string_view() : std::string_view(spiffe_id_)},
+        *options.refusals, *options.log);
   }
 
   Status FetchAll() {

@@ -49,6 +49,11 @@ Result<AttestedNode> Attestation::Conclude(NodeVerdict verdict) {
                     "the node attestor gave no valid agent ID");
   std::optional<Agent> known = registry_->GetAgent(id.text());
   if (known && known->banned) return BannedAgent(id);
+  // A path template may let a node choose words of its path: never those of another method's agent.
+  if (known && known->attestation_type != type_) {
+    return PermissionDenied("agent \"" + id.text() + "\" attested by " +
+                            known->attestation_type + ": evict it before it attests by " + type_);
+  }
   return AttestedNode{std::move(id), key_, type_, std::move(verdict)};
 }
 

@@ -116,6 +116,21 @@ TEST_F(AttestationTest, CommitStoresTheAgentAndASecondOneReplacesIt) {
   EXPECT_EQ(registry_->GetAgent(node.id.text())->serial, second.ToDecimal());
 }
 
+// A template may let a node choose words of its path.
+TEST_F(AttestationTest, AnAgentOfAnotherMethodIsNotTakenOver) {
+  Attestor attestor = MakeAttestor(nullptr);
+  Attestation first =
+      Begin([](std::string_view) -> Result<NodeStep> { return Verdict("join_token/t"); });
+  AttestedNode victim = std::move(*first.Next("p")->node);
+  victim.type = "join_token";
+  ASSERT_TRUE(attestor.CommitNode(victim, Serial::Generate(random_), clock_.Now()).ok());
+  Attestation second =
+      Begin([](std::string_view) -> Result<NodeStep> { return Verdict("join_token/t"); });
+  Result<AttestationStep> step = second.Next("p");
+  EXPECT_EQ(step.code(), Code::kPermissionDenied);
+  EXPECT_NE(step.status().message().find("attested by join_token"), std::string::npos);
+}
+
 TEST_F(AttestationTest, BanBetweenVerdictAndCommitWins) {
   Attestor attestor = MakeAttestor(nullptr);
   Attestation attestation =

@@ -29,6 +29,27 @@ def paths_of(deployment):
                   deployment.writ_json("entry", "list")["entries"])
 
 
+def test_backup_takes_nothing_away_that_the_server_lives_from():
+    with Deployment() as deployment:
+        deployment.start_server()
+        data = deployment.directory / "server"
+        other = deployment.directory / "notes.txt"
+        other.write_text("not a database")
+        names = ["writ.db-wal", "writ.db-shm", "audit.jsonl", "lock", "keys/new.db", "new.db"]
+        for target in [*(data / name for name in names), other]:
+            expect_failure(lambda t=target: server_command(deployment, "backup", "--to", t),
+                           "back up to")
+        link = deployment.directory / "link"
+        link.symlink_to(data)
+        expect_failure(lambda: server_command(deployment, "backup", "--to", link / "writ.db-wal"),
+                       "data_dir")
+        expect(other.read_text() == "not a database", "an unrelated file is gone")
+        deployment.entry("/kept", [own_uid()], "/node")
+        deployment.server.kill()
+        deployment.start_server()
+        expect(spiffe_id("/kept") in str(deployment.writ_json("entry", "list")), "a lost write")
+
+
 def test_restored_entries_reach_the_agents_and_later_ones_leave_them():
     with Deployment() as deployment:
         deployment.start_server()
