@@ -39,6 +39,11 @@ class RpcService final : public grpc::Service {
     CHECK(!rows_.empty());
   }
 
+  template <class Request>
+  static size_t One(const Request&) {
+    return 1;
+  }
+
   // `items`: how many the request counts as where its row has a rate limit.
   template <class Api, class Request, class Response>
   RpcService& Unary(std::string_view method, Api* api,
@@ -126,11 +131,6 @@ class RpcService final : public grpc::Service {
     });
     methods_[index]->SetHandler(handler.release());
     return *this;
-  }
-
-  template <class Request>
-  static size_t One(const Request&) {
-    return 1;
   }
 
   void NotBuilt(const MethodRow* row) {
