@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,22 +35,30 @@ class TableAttestor final : public WorkloadAttestor {
  public:
   std::string name() const override { return "fake"; }
   Result<std::vector<Selector>> Attest(const Caller& caller) override;
+  std::optional<Result<std::vector<Selector>>> AttestNow(const Caller& caller) override;
   void Answer(pid_t pid, Result<std::vector<Selector>> selectors);
+  // From now on no call waits for a worker.
+  void AnswerAtOnce();
 
  private:
   Mutex mu_;
+  bool at_once_ GUARDED_BY(mu_) = false;
   std::map<pid_t, Result<std::vector<Selector>>> answers_ GUARDED_BY(mu_);
 };
 
 // Makes up tokens "<spiffe id>|<audience>,<audience>", or fails as told.
 class TableJwtSource final : public JwtSource {
  public:
+  std::optional<HeldJwt> Held(const Entry& entry, std::vector<std::string> audience) override;
   Result<HeldJwt> Fetch(const Entry& entry, std::vector<std::string> audience,
                         MonoTime deadline) override;
   void Fail(Status status);
+  // The token is there before anybody asks for it.
+  void Hold(const Entry& entry, const std::string& audience, std::string token);
 
  private:
   Mutex mu_;
+  std::map<std::pair<std::string, std::string>, std::string> held_ GUARDED_BY(mu_);
   Status failure_ GUARDED_BY(mu_);
 };
 

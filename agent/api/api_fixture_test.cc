@@ -65,6 +65,19 @@ Result<std::vector<Selector>> TableAttestor::Attest(const Caller& caller) {
   return it->second;
 }
 
+std::optional<Result<std::vector<Selector>>> TableAttestor::AttestNow(const Caller& caller) {
+  {
+    MutexLock lock(mu_);
+    if (!at_once_) return std::nullopt;
+  }
+  return Attest(caller);
+}
+
+void TableAttestor::AnswerAtOnce() {
+  MutexLock lock(mu_);
+  at_once_ = true;
+}
+
 void TableAttestor::Answer(pid_t pid, Result<std::vector<Selector>> selectors) {
   MutexLock lock(mu_);
   answers_.insert_or_assign(pid, std::move(selectors));
@@ -78,6 +91,21 @@ Result<HeldJwt> TableJwtSource::Fetch(const Entry& entry, std::vector<std::strin
   jwt.token = entry.spiffe_id.text() + "|";
   for (const std::string& value : audience) jwt.token += value + ",";
   return jwt;
+}
+
+std::optional<HeldJwt> TableJwtSource::Held(const Entry& entry,
+                                            std::vector<std::string> audience) {
+  MutexLock lock(mu_);
+  const auto found = held_.find({entry.id, audience.front()});
+  if (audience.size() != 1 || found == held_.end()) return std::nullopt;
+  HeldJwt jwt;
+  jwt.token = found->second;
+  return jwt;
+}
+
+void TableJwtSource::Hold(const Entry& entry, const std::string& audience, std::string token) {
+  MutexLock lock(mu_);
+  held_[{entry.id, audience}] = std::move(token);
 }
 
 void TableJwtSource::Fail(Status status) {

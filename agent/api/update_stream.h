@@ -110,25 +110,18 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
     if (!number.ok()) return RefusedStream<Response>::Start(number.status());
     stream->number_ = *number;
     stream->self_ = stream;
-    if (!setting.attesters->Submit([stream] { stream->Attest(); })) stream->End(AgentBusy());
+    std::vector<AttestorFailure> failures;
+    if (auto selectors = setting.attestation->AttestNow(*stream->caller_, &failures)) {
+      stream->Begin(*std::move(selectors), std::move(failures));
+    } else if (!setting.attesters->Submit([stream] { stream->Attest(); })) {
+      stream->End(AgentBusy());
+    }
     return stream.get();
   }
 
   void Deliver() override {
     MutexLock lock(mu_);
-    if (ended_ || writing_ || subscription_ == nullptr) return;
-    const std::shared_ptr<const WorkloadUpdate> update = subscription_->Take();
-    if (update == nullptr) return;
-    switch (update->state) {
-      case WorkloadUpdate::State::kNotSynced:
-        return EndLocked(NotSyncedYet());
-      case WorkloadUpdate::State::kNoIdentity:
-        return AwaitSwapLocked();
-      case WorkloadUpdate::State::kPending:
-      case WorkloadUpdate::State::kReady:
-        swap_alarm_.reset();
-        return WriteLocked(method_.compose(*update, last_fingerprint_.empty()));
-    }
+    DeliverLocked();
   }
 
   void End(const Status& status) override {
@@ -146,7 +139,7 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
     } else if (!ok) {
       EndLocked(Cancelled("the caller has left"));
     } else {
-      setting_.delivery->Schedule(this->shared_from_this());
+      DeliverLocked();
     }
   }
 
@@ -164,7 +157,11 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
       if (ended_) return;  // cancelled while it waited for a worker
     }
     std::vector<AttestorFailure> failures;
-    const Result<Selectors> selectors = setting_.attestation->Attest(*caller_, &failures);
+    Result<Selectors> selectors = setting_.attestation->Attest(*caller_, &failures);
+    Begin(std::move(selectors), std::move(failures));
+  }
+
+  void Begin(Result<Selectors> selectors, std::vector<AttestorFailure> failures) {
     if (!selectors.ok()) return End(selectors.status());
     const Status admitted = setting_.limit->Admit(method_.name, *caller_, *selectors);
     if (!admitted.ok()) return End(admitted);
@@ -172,14 +169,28 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
       if (auto stream = weak.lock()) delivery->Schedule(std::move(stream));
     };
     auto subscription = setting_.cache->Subscribe(*selectors, method_.interest, std::move(notify));
-    {
-      MutexLock lock(mu_);
-      if (ended_) return;
-      subscription_ = std::move(subscription);
-      failures_ = std::move(failures);
+    MutexLock lock(mu_);
+    if (ended_) return;
+    subscription_ = std::move(subscription);
+    failures_ = std::move(failures);
+    DeliverLocked();
+  }
+
+  // What came while the stream was writing, or not subscribed yet, is found by this look.
+  void DeliverLocked() REQUIRES(mu_) {
+    if (ended_ || writing_ || subscription_ == nullptr) return;
+    const std::shared_ptr<const WorkloadUpdate> update = subscription_->Take();
+    if (update == nullptr) return;
+    switch (update->state) {
+      case WorkloadUpdate::State::kNotSynced:
+        return EndLocked(NotSyncedYet());
+      case WorkloadUpdate::State::kNoIdentity:
+        return AwaitSwapLocked();
+      case WorkloadUpdate::State::kPending:
+      case WorkloadUpdate::State::kReady:
+        swap_alarm_.reset();
+        return WriteLocked(method_.compose(*update, last_fingerprint_.empty()));
     }
-    // A notice from within Subscribe() may have found no subscription yet.
-    setting_.delivery->Schedule(this->shared_from_this());
   }
 
   void WriteLocked(std::unique_ptr<Response> response) REQUIRES(mu_) {

@@ -6,7 +6,8 @@
 //
 // Implements SPIFFE Workload API sections 4 to 6 and SPIFFE Workload Endpoint sections 3, 5 and 6.
 //
-// Trust: callers are hostile. No work of theirs runs on gRPC's threads; what waits is bounded.
+// Trust: callers are hostile. What may wait for anything but memory and the kernel does not run on
+// gRPC's threads; what waits is bounded.
 // Threads: thread-safe. Lifetime: outlives the GrpcServer that serves it; EndStreams() before that
 // server shuts down.
 #pragma once

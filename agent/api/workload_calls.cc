@@ -65,25 +65,36 @@ class FetchJwtSvidCall final : public UnaryCall {
     const auto call = Make<FetchJwtSvidCall>(
         setting, std::move(caller), DeadlineOf(context, *setting.options.clock),
         std::move(audience).value(), request.spiffe_id(), response);
-    if (!setting.attesters->Submit([call] { call->Select(); })) call->End(AgentBusy());
+    std::vector<AttestorFailure> failures;
+    if (auto selectors = setting.options.attestation->AttestNow(*call->caller_, &failures)) {
+      call->Go(*selectors, failures);
+    } else if (!setting.attesters->Submit([call] { call->Attest(); })) {
+      call->End(AgentBusy());
+    }
     return call.get();
   }
 
  private:
   static constexpr char kMethod[] = "FetchJWTSVID";
 
-  // Which identities are meant; then on to the workers that may wait for the server.
-  void Select() {
-    const Status status = SelectIdentities();
-    if (!status.ok()) return End(status);
+  void Attest() {
+    std::vector<AttestorFailure> failures;
+    Go(setting_.options.attestation->Attest(*caller_, &failures), failures);
+  }
+
+  // Answers with what is held; else on to the workers that may wait for the server.
+  void Go(const Result<Selectors>& selectors, const std::vector<AttestorFailure>& failures) {
+    if (!selectors.ok()) return End(selectors.status());
+    const Status selected = Select(*selectors, failures);
+    if (!selected.ok()) return End(selected);
+    if (UseHeld()) return End(Last());
     auto self = std::static_pointer_cast<FetchJwtSvidCall>(shared_from_this());
     if (!setting_.jwt_fetchers->Submit([self] { self->End(self->FetchAll()); })) End(AgentBusy());
   }
 
-  Status SelectIdentities() {
+  // Which identities are meant.
+  Status Select(const Selectors& selectors, const std::vector<AttestorFailure>& failures) {
     const WorkloadApiOptions& options = setting_.options;
-    std::vector<AttestorFailure> failures;
-    const Selectors selectors = TRY(options.attestation->Attest(*caller_, &failures));
     TRY(setting_.limit->Admit(kMethod, *caller_, selectors));
     const std::shared_ptr<const WorkloadUpdate> update = options.cache->Lookup(selectors);
     if (update->state == WorkloadUpdate::State::kNotSynced) return NotSyncedYet();
@@ -99,6 +110,19 @@ class FetchJwtSvidCall final : public UnaryCall {
         *options.refusals, *options.log);
   }
 
+  // False when not all that is asked for is held.
+  bool UseHeld() {
+    for (const Identity& identity : identities_) {
+      const std::optional<HeldJwt> jwt = setting_.options.jwt->Held(*identity.entry, audience_);
+      if (!jwt) {
+        response_->Clear();
+        return false;
+      }
+      Add(identity, *jwt);
+    }
+    return true;
+  }
+
   Status FetchAll() {
     for (const Identity& identity : identities_) {
       const Result<HeldJwt> jwt =
@@ -107,16 +131,23 @@ class FetchJwtSvidCall final : public UnaryCall {
         return Unavailable("could not fetch a JWT-SVID for " + identity.entry->spiffe_id.text() +
                            ": " + jwt.status().message());
       }
-      JWTSVID& svid = *response_->add_svids();
-      svid.set_spiffe_id(identity.entry->spiffe_id.text());
-      svid.set_svid(jwt->token);
-      svid.set_hint(identity.entry->hint);
+      Add(identity, *jwt);
     }
-    if (!caller_->Alive()) {
-      response_->Clear();
-      return CallerGone(*caller_);
-    }
-    return OkStatus();
+    return Last();
+  }
+
+  void Add(const Identity& identity, const HeldJwt& jwt) {
+    JWTSVID& svid = *response_->add_svids();
+    svid.set_spiffe_id(identity.entry->spiffe_id.text());
+    svid.set_svid(jwt.token);
+    svid.set_hint(identity.entry->hint);
+  }
+
+  // Whether the answer may leave.
+  Status Last() {
+    if (caller_->Alive()) return OkStatus();
+    response_->Clear();
+    return CallerGone(*caller_);
   }
 
   const CallSetting& setting_;

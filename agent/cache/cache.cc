@@ -396,7 +396,6 @@ std::unique_ptr<Subscription> MemoryCache::Subscribe(Selectors selectors, Intere
     group.slots.insert(slot);
     Offer(*slot, group.update);
   }
-  Notify({slot});
   if (waits && awaited_) awaited_();
   return std::make_unique<SlotSubscription>(shared_from_this(), std::move(selectors), interest,
                                             slot);

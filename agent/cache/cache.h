@@ -151,7 +151,8 @@ class Cache : public CacheFeed {
  public:
   static std::shared_ptr<Cache> Make(Clock* clock, CacheLimits limits);
 
-  // `notify`: something new can be taken. Called first from within Subscribe when there is already.
+  // `notify`: something new has come since, and can be taken. The first Take() gives what is there
+  // already.
   virtual std::unique_ptr<Subscription> Subscribe(Selectors selectors, Interest interest,
                                                   std::function<void()> notify) = 0;
   // The state now, without subscribing.

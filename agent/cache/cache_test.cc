@@ -27,11 +27,11 @@ std::shared_ptr<const Bundle> MakeBundle(const std::vector<PublicKey>& keys) {
 
 TEST_F(CacheTest, SaysNotSyncedUntilTheFirstApply) {
   auto sub = Subscribe({Uid(1)});
-  EXPECT_EQ(notified_, 1);
   EXPECT_EQ(sub->Take()->state, State::kNotSynced);
   EXPECT_EQ(sub->Take(), nullptr);
+  EXPECT_EQ(notified_, 0);
   cache_->Apply({});
-  EXPECT_EQ(notified_, 2);
+  EXPECT_EQ(notified_, 1);
   EXPECT_EQ(sub->Take()->state, State::kNoIdentity);
 }
 
@@ -302,9 +302,8 @@ TEST_F(CacheTest, ReadersComeAndGoWhileTheWriterWrites) {
   for (int i = 0; i < kReaders; ++i) {
     readers.emplace_back("reader", [&](std::stop_token) {
       for (int round = 0; round < kRounds; ++round) {
-        std::atomic<bool> notified = false;
-        auto sub = cache_->Subscribe({Uid(1), Uid(2)}, Interest::kX509, [&] { notified = true; });
-        EXPECT_TRUE(notified);
+        std::atomic<int> notices = 0;
+        auto sub = cache_->Subscribe({Uid(1), Uid(2)}, Interest::kX509, [&] { ++notices; });
         EXPECT_EQ(sub->Take()->state, State::kReady);
         sub->Take();
         if (cache_->Lookup({Uid(1)})->state == State::kReady) ++seen;
@@ -410,7 +409,7 @@ TEST_P(CacheProperty, AnswersAsTheDefinitionSays) {
       if (pick(2) == 0) continue;  // slow: takes another time
       auto update = subscriber->subscription->Take();
       if (update) {
-        EXPECT_TRUE(subscriber->notified);
+        EXPECT_TRUE(!subscriber->last || subscriber->notified);
         EXPECT_TRUE(!subscriber->last || Seen(*subscriber->last) != Seen(*update));
         subscriber->last = update;
       }

@@ -27,6 +27,7 @@ class ServerJwtSource final : public JwtSource {
   ServerJwtSource(ServerApi* server, Cache* cache, Clock* clock, Log* log)
       : server_(server), cache_(cache), clock_(clock), log_(log) {}
 
+  std::optional<HeldJwt> Held(const Entry& entry, std::vector<std::string> audience) override;
   Result<HeldJwt> Fetch(const Entry& entry, std::vector<std::string> audience,
                         MonoTime deadline) override EXCLUDES(mu_);
 
@@ -71,13 +72,25 @@ Result<HeldJwt> ServerJwtSource::Call(const Entry& entry, const std::vector<std:
   return HeldJwt{std::move(jwt->token), std::move(jwt->key_id), jwt->issued_at, jwt->expires_at};
 }
 
+bool AsGoodAsNew(const HeldJwt& jwt, Time now) {
+  return now < jwt.issued_at + (jwt.expires_at - jwt.issued_at) / 2;
+}
+
+std::optional<HeldJwt> ServerJwtSource::Held(const Entry& entry,
+                                             std::vector<std::string> audience) {
+  if (entry.jwt_svid_include_jti) return std::nullopt;
+  std::optional<HeldJwt> held = cache_->FindJwt(entry, Sorted(std::move(audience)));
+  if (held && !AsGoodAsNew(*held, clock_->Now())) held.reset();
+  return held;
+}
+
 Result<HeldJwt> ServerJwtSource::Fetch(const Entry& entry, std::vector<std::string> audience,
                                        MonoTime deadline) {
   if (entry.jwt_svid_include_jti) return Call(entry, audience, deadline);
 
   std::optional<HeldJwt> held = cache_->FindJwt(entry, Sorted(audience));
   Time now = clock_->Now();
-  if (held && now < held->issued_at + (held->expires_at - held->issued_at) / 2) return *held;
+  if (held && AsGoodAsNew(*held, now)) return *held;
   bool fallback = held && now < held->expires_at;
   if (fallback) deadline = std::min(deadline, clock_->Monotonic() + kRefreshTimeout);
 

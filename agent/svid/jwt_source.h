@@ -5,10 +5,11 @@
 // Concurrent requests for the same token make one call. An entry that wants a `jti` in its tokens
 // gets a fresh one each time.
 //
-// Threads: thread-safe; Fetch blocks, until its deadline at most.
+// Threads: thread-safe; Fetch blocks, until its deadline at most; Held never does.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ namespace writ {
 class JwtSource {
  public:
   virtual ~JwtSource() = default;
+  // What the cache holds, if it is as good as a new one: Fetch would give the same at once.
+  virtual std::optional<HeldJwt> Held(const Entry& entry, std::vector<std::string> audience) = 0;
   // NotFound: the server says that the entry is not this agent's (any more).
   virtual Result<HeldJwt> Fetch(const Entry& entry, std::vector<std::string> audience,
                                 MonoTime deadline) = 0;

@@ -35,35 +35,56 @@ std::vector<std::string> WorkloadAttestation::AttestorNames() const {
 
 Result<Selectors> WorkloadAttestation::Attest(const Caller& caller,
                                               std::vector<AttestorFailure>* failures) const {
-  Result<Selectors> selectors = AskAll(caller, failures);
+  Answers answers;
+  if (caller.Alive()) {
+    for (const auto& attestor : attestors_) answers.push_back(attestor->Attest(caller));
+  }
+  return Conclude(caller, answers, failures);
+}
+
+std::optional<Result<Selectors>> WorkloadAttestation::AttestNow(
+    const Caller& caller, std::vector<AttestorFailure>* failures) const {
+  Answers answers;
+  for (const auto& attestor : attestors_) {
+    std::optional<Result<std::vector<Selector>>> answer = attestor->AttestNow(caller);
+    if (!answer) return std::nullopt;
+    answers.push_back(*std::move(answer));
+  }
+  return Conclude(caller, answers, failures);
+}
+
+Result<Selectors> WorkloadAttestation::Conclude(const Caller& caller, const Answers& answers,
+                                                std::vector<AttestorFailure>* failures) const {
+  Result<Selectors> selectors = Join(caller, answers, failures);
   ++(selectors.ok() ? done_ : failed_);
   return selectors;
 }
 
-Result<Selectors> WorkloadAttestation::AskAll(const Caller& caller,
-                                              std::vector<AttestorFailure>* failures) const {
+Result<Selectors> WorkloadAttestation::Join(const Caller& caller, const Answers& answers,
+                                            std::vector<AttestorFailure>* failures) const {
+  // Asked when all answers are there: what was read was of the process that connected.
   if (!caller.Alive()) return Unavailable(ProcessText(caller) + " is gone");
   std::vector<Selector> found;
   size_t failed = 0;
-  for (const auto& attestor : attestors_) {
-    Result<std::vector<Selector>> selectors = attestor->Attest(caller);
+  for (size_t n = 0; n < answers.size(); ++n) {
+    const Result<std::vector<Selector>>& selectors = answers[n];
     if (selectors.ok()) {
       found.insert(found.end(), selectors->begin(), selectors->end());
       continue;
     }
     ++failed;
-    if (failures != nullptr) failures->push_back({attestor->name(), selectors.status()});
+    const std::string name = attestors_[n]->name();
+    if (failures != nullptr) failures->push_back({name, selectors.status()});
     log_->Warn("a workload attestor failed: its selectors are left out",
-               {{"attestor", attestor->name()},
+               {{"attestor", name},
                 {"pid", caller.pid()},
                 {"uid", caller.uid()},
                 {"reason", selectors.status()}});
   }
-  if (failed == attestors_.size() && failed > 0) {
+  if (failed == answers.size() && failed > 0) {
     return Unavailable("workload attestation failed: no attestor could identify " +
                        ProcessText(caller) + "; the agent's log says why");
   }
-  if (!caller.Alive()) return Unavailable(ProcessText(caller) + " went while it was attested");
   Selectors selectors(std::move(found));
   if (log_->Enabled(LogLevel::kDebug)) {
     log_->Debug("attested a workload", {{"pid", caller.pid()},

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ class WorkloadAttestation {
   // `failures`: gets the attestors that failed, also when the whole does.
   Result<Selectors> Attest(const Caller& caller,
                            std::vector<AttestorFailure>* failures = nullptr) const;
+  // The same where every attestor can answer without waiting (WorkloadAttestor::AttestNow).
+  std::optional<Result<Selectors>> AttestNow(const Caller& caller,
+                                             std::vector<AttestorFailure>* failures) const;
   struct Counts {
     uint64_t done = 0;    // callers that were identified
     uint64_t failed = 0;  // callers that were not
@@ -41,7 +45,12 @@ class WorkloadAttestation {
   std::vector<std::string> AttestorNames() const;
 
  private:
-  Result<Selectors> AskAll(const Caller& caller, std::vector<AttestorFailure>* failures) const;
+  using Answers = std::vector<Result<std::vector<Selector>>>;  // one of each attestor, in order
+
+  Result<Selectors> Conclude(const Caller& caller, const Answers& answers,
+                             std::vector<AttestorFailure>* failures) const;
+  Result<Selectors> Join(const Caller& caller, const Answers& answers,
+                         std::vector<AttestorFailure>* failures) const;
 
   const std::vector<std::unique_ptr<WorkloadAttestor>> attestors_;
   Log* const log_;

@@ -53,6 +53,48 @@ class WorkloadAttestationTest : public testing::Test {
   FakeLog log_;
 };
 
+// Answers without waiting, if it may.
+class PromptAttestor final : public WorkloadAttestor {
+ public:
+  explicit PromptAttestor(std::optional<Result<std::vector<Selector>>> answer)
+      : answer_(std::move(answer)) {}
+  std::string name() const override { return "prompt"; }
+  Result<std::vector<Selector>> Attest(const Caller&) override {
+    ADD_FAILURE() << "was asked to wait";
+    return Internal("asked");
+  }
+  std::optional<Result<std::vector<Selector>>> AttestNow(const Caller&) override {
+    return answer_;
+  }
+
+ private:
+  const std::optional<Result<std::vector<Selector>>> answer_;
+};
+
+TEST_F(WorkloadAttestationTest, AnswersNowWhenEveryAttestorCan) {
+  std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
+  attestors.push_back(std::make_unique<PromptAttestor>(std::vector<Selector>{{"unix", "uid:1"}}));
+  attestors.push_back(std::make_unique<PromptAttestor>(Internal("no cgroup")));
+  const WorkloadAttestation attestation(std::move(attestors), &log_);
+  std::vector<AttestorFailure> failures;
+  const auto selectors = attestation.AttestNow(Self(), &failures);
+  ASSERT_TRUE(selectors && selectors->ok());
+  EXPECT_EQ(**selectors, (Selectors{{"unix", "uid:1"}}));
+  EXPECT_EQ(failures.size(), 1u);
+  EXPECT_EQ(attestation.counts().done, 1u);
+}
+
+TEST_F(WorkloadAttestationTest, DoesNotAnswerNowWhenOneAttestorWouldWait) {
+  std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
+  attestors.push_back(std::make_unique<PromptAttestor>(Internal("no cgroup")));
+  attestors.push_back(std::make_unique<FakeAttestor>("slow", Gives({{"unix", "uid:1"}})));
+  const WorkloadAttestation attestation(std::move(attestors), &log_);
+  std::vector<AttestorFailure> failures;
+  EXPECT_FALSE(attestation.AttestNow(Self(), &failures).has_value());
+  EXPECT_TRUE(failures.empty());
+  EXPECT_EQ(attestation.counts().failed, 0u);
+}
+
 TEST_F(WorkloadAttestationTest, JoinsWhatAllAttestorsFound) {
   const auto selectors =
       Attest({Gives({{"unix", "uid:1"}}), Gives({{"k8s", "ns:a"}, {"k8s", "sa:b"}})});

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <compare>
 #include <string_view>
 #include <vector>
 
@@ -19,7 +20,7 @@ struct ProcessIds {
   uid_t uid;  // effective
   gid_t gid;  // effective
   std::vector<gid_t> groups;  // supplementary, in the kernel's order
-  friend bool operator==(const ProcessIds&, const ProcessIds&) = default;
+  friend auto operator<=>(const ProcessIds&, const ProcessIds&) = default;
 };
 
 // The "Uid:", "Gid:" and "Groups:" lines. Internal when one is missing or malformed.

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "attestors/unix/digest_cache.h"
+#include "attestors/unix/id_selectors.h"
 #include "attestors/unix/proc_status.h"
 #include "core/base/file.h"
 
@@ -23,35 +22,6 @@ namespace {
 
 constexpr std::string_view kType = "unix";
 constexpr size_t kStatusBytesMax = 2 << 20;  // 65,536 groups of up to 11 bytes, and the rest
-constexpr size_t kNameBufferBytes = 4 << 10;
-constexpr size_t kNameBufferBytesMax = 1 << 20;  // a group's line names all of its members
-
-// The name of a user or group by getpwuid_r or getgrgid_r; nothing when it has none.
-template <typename Record, typename Id>
-std::optional<std::string> LookUpName(int (*look_up)(Id, Record*, char*, size_t, Record**), Id id,
-                                      char* Record::*name) {
-  std::vector<char> buffer(kNameBufferBytes);
-  while (true) {
-    Record record;
-    Record* found = nullptr;
-    const int error = look_up(id, &record, buffer.data(), buffer.size(), &found);
-    if (error == EINTR) continue;
-    if (error == ERANGE && buffer.size() < kNameBufferBytesMax) {
-      buffer.resize(buffer.size() * 2);
-      continue;
-    }
-    if (error != 0 || found == nullptr || *(found->*name) == '\0') return std::nullopt;
-    return std::string(found->*name);
-  }
-}
-
-std::optional<std::string> UserName(uid_t uid) {
-  return LookUpName(getpwuid_r, uid, &passwd::pw_name);
-}
-
-std::optional<std::string> GroupName(gid_t gid) {
-  return LookUpName(getgrgid_r, gid, &group::gr_name);
-}
 
 Result<std::string> ReadLink(const std::string& path) {
   std::vector<char> buffer(PATH_MAX + 1);
@@ -64,17 +34,20 @@ Result<std::string> ReadLink(const std::string& path) {
 class UnixAttestor final : public WorkloadAttestor {
  public:
   UnixAttestor(UnixAttestorOptions options, Clock* clock)
-      : options_(std::move(options)), digests_(kDigestsMax, clock) {}
+      : options_(std::move(options)), ids_(clock), digests_(kDigestsMax, clock) {}
 
   std::string name() const override { return std::string(kType); }
   Result<std::vector<Selector>> Attest(const Caller& caller) override;
+  std::optional<Result<std::vector<Selector>>> AttestNow(const Caller& caller) override;
 
  private:
+  // PermissionDenied when they are no longer those that it connected with.
   Result<ProcessIds> ReadIds(const Caller& caller) const;
   Status AddExecutable(const Caller& caller, std::vector<Selector>& selectors);
   std::string ProcPath(const Caller& caller, std::string_view file) const;
 
   const UnixAttestorOptions options_;
+  IdSelectors ids_;      // its own lock
   DigestCache digests_;  // its own lock
 };
 
@@ -83,30 +56,15 @@ Status Add(std::vector<Selector>& selectors, std::string_view kind, std::string_
   return OkStatus();
 }
 
-Status AddIds(const ProcessIds& ids, std::vector<Selector>& selectors) {
-  TRY(Add(selectors, "uid", std::to_string(ids.uid)));
-  if (auto user = UserName(ids.uid)) TRY(Add(selectors, "user", *user));
-  TRY(Add(selectors, "gid", std::to_string(ids.gid)));
-  if (auto group = GroupName(ids.gid)) TRY(Add(selectors, "group", *group));
-  for (const gid_t gid : ids.groups) {
-    TRY(Add(selectors, "supplementary_gid", std::to_string(gid)));
-    if (auto group = GroupName(gid)) TRY(Add(selectors, "supplementary_group", *group));
-  }
-  return OkStatus();
+// What was read below /proc/<pid> was of the caller if it lives still.
+Result<std::vector<Selector>> IfAlive(const Caller& caller, std::vector<Selector> selectors) {
+  if (caller.Alive()) return selectors;
+  return Unavailable("process " + std::to_string(caller.pid()) + " is gone");
 }
 
 Result<std::vector<Selector>> UnixAttestor::Attest(const Caller& caller) {
   const ProcessIds ids = TRY(ReadIds(caller));
-  const bool connected_as_root = caller.uid() == 0;
-  if (!connected_as_root && (ids.uid != caller.uid() || ids.gid != caller.gid())) {
-    return PermissionDenied("process " + std::to_string(caller.pid()) +
-                            " changed its user or group after it connected (from " +
-                            std::to_string(caller.uid()) + ":" + std::to_string(caller.gid()) +
-                            " to " + std::to_string(ids.uid) + ":" + std::to_string(ids.gid) +
-                            "); it must connect again");
-  }
-  std::vector<Selector> selectors;
-  TRY(AddIds(ids, selectors));
+  std::vector<Selector> selectors = TRY(ids_.Find(ids));
   if (options_.discover_workload_path) {
     TRY(AddExecutable(caller, selectors));
     // User and executable must be of one moment: another program may have been started between.
@@ -115,15 +73,28 @@ Result<std::vector<Selector>> UnixAttestor::Attest(const Caller& caller) {
                      " changed its user or groups while it was looked at; call again");
     }
   }
-  if (!caller.Alive()) {
-    return Unavailable("process " + std::to_string(caller.pid()) + " is gone");
-  }
-  return selectors;
+  return IfAlive(caller, std::move(selectors));
+}
+
+std::optional<Result<std::vector<Selector>>> UnixAttestor::AttestNow(const Caller& caller) {
+  if (options_.discover_workload_path) return std::nullopt;  // reads a file of any size
+  const Result<ProcessIds> ids = ReadIds(caller);
+  if (!ids.ok()) return ids.status();
+  std::optional<std::vector<Selector>> selectors = ids_.Kept(*ids);
+  if (!selectors) return std::nullopt;
+  return IfAlive(caller, *std::move(selectors));
 }
 
 Result<ProcessIds> UnixAttestor::ReadIds(const Caller& caller) const {
   const std::string text = TRY(ReadFile(ProcPath(caller, "status"), kStatusBytesMax));
-  return ParseProcStatus(text);
+  ProcessIds ids = TRY(ParseProcStatus(text));
+  const bool connected_as_root = caller.uid() == 0;
+  if (connected_as_root || (ids.uid == caller.uid() && ids.gid == caller.gid())) return ids;
+  return PermissionDenied("process " + std::to_string(caller.pid()) +
+                          " changed its user or group after it connected (from " +
+                          std::to_string(caller.uid()) + ":" + std::to_string(caller.gid()) +
+                          " to " + std::to_string(ids.uid) + ":" + std::to_string(ids.gid) +
+                          "); it must connect again");
 }
 
 // Path and digest of one and the same file: it is opened once, by a descriptor that only refers to

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,13 @@ class WorkloadAttestor {
  public:
   virtual ~WorkloadAttestor() = default;
   virtual std::string name() const = 0;  // "unix": also the selectors' type
+  // May wait for other programs, disks and networks.
   virtual Result<std::vector<Selector>> Attest(const Caller& caller) = 0;
+  // The same answer where it can be had without waiting for anything but the kernel, so that no
+  // thread has to be changed for it. Nothing: ask Attest().
+  virtual std::optional<Result<std::vector<Selector>>> AttestNow(const Caller&) {
+    return std::nullopt;
+  }
 };
 
 }  // namespace writ

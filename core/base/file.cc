@@ -20,6 +20,8 @@
 namespace writ {
 namespace {
 
+// A small file takes two reads and no large buffer.
+constexpr size_t kFirstReadBytes = 4 << 10;
 constexpr size_t kReadChunkBytes = 64 << 10;
 constexpr size_t kDirectoryFilesMax = 100'000;
 constexpr size_t kTemporaryNameRandomBytes = 8;
@@ -115,7 +117,8 @@ Result<std::string> ReadFile(const std::string& path, size_t bytes_max) {
   while (true) {
     size_t had = content.size();
     // One byte more than allowed tells a file that is too long from one that just fits.
-    size_t want = std::min(kReadChunkBytes, bytes_max + 1 - had);
+    size_t chunk = had == 0 ? kFirstReadBytes : kReadChunkBytes;
+    size_t want = std::min(chunk, bytes_max + 1 - had);
     content.resize(had + want);
     ssize_t got = read(fd.get(), content.data() + had, want);
     content.resize(had + static_cast<size_t>(std::max<ssize_t>(got, 0)));
