@@ -124,6 +124,7 @@ int Run(const std::vector<std::string>& arguments) {
     return kExitFailed;
   }
   Tell(*log, "READY=1");
+  ReturnStartUpPages();
   while (stop.WaitForReload()) (*server)->Reload();
   Tell(*log, "STOPPING=1");
   (*server)->Stop();

@@ -11,6 +11,7 @@
 #include "agent/sync/following.h"
 #include "agent/sync/synchronizer.h"
 #include "core/base/mutex.h"
+#include "core/base/process.h"
 #include "core/net/http_server.h"
 
 namespace writ {
@@ -239,7 +240,9 @@ void ThreadedAgentLoop::SetReady(Status ready) {
     first = ready.ok() && !was_ready_;
     was_ready_ |= ready.ok();
   }
-  if (first) options_.log->Info("The agent is ready", {{"server", options_.server_address}});
+  if (!first) return;
+  options_.log->Info("The agent is ready", {{"server", options_.server_address}});
+  ReturnStartUpPages();
 }
 
 std::optional<Certificate> ThreadedAgentLoop::OwnCertificate() const {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/process.h"
 
+#include <elf.h>
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -104,6 +107,24 @@ void LimitHeaps() {
 void ReturnFreeMemory() {
   constexpr size_t kFreeBytesMax = 16 << 20;
   if (mallinfo2().fordblks > kFreeBytesMax) malloc_trim(0);
+}
+
+void ReturnStartUpPages() {
+  auto of_one_file = [](dl_phdr_info* file, size_t, void*) {
+    const auto page = static_cast<uintptr_t>(getpagesize());
+    for (size_t i = 0; i < file->dlpi_phnum; ++i) {
+      const ElfW(Phdr)& part = file->dlpi_phdr[i];
+      // What the loader has relocated lies in parts that were to be written.
+      if (part.p_type != PT_LOAD || (part.p_flags & PF_W) != 0) continue;
+      const uintptr_t begin = (file->dlpi_addr + part.p_vaddr + page - 1) / page * page;
+      const uintptr_t end = (file->dlpi_addr + part.p_vaddr + part.p_memsz) / page * page;
+      if (begin >= end) continue;
+      // Advice: where the kernel does not take it (its own page of code), nothing changes.
+      (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    }
+    return 0;
+  };
+  dl_iterate_phdr(of_one_file, nullptr);
 }
 
 }  // namespace writ

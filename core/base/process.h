@@ -42,5 +42,9 @@ Status ForbidCoreDumps();
 void LimitHeaps();
 // Gives memory that is free back to the system when there is much of it: after a peak.
 void ReturnFreeMemory();
+// Takes the pages of the program and its libraries that nobody can write out of this process's
+// memory: most of what a start needs is not used again. What is comes back from the file, some
+// microseconds late. For main(), once it is ready.
+void ReturnStartUpPages();
 
 }  // namespace writ

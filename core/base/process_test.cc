@@ -11,7 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <functional>
+#include <regex>
+#include <string>
 
 #include "core/base/thread.h"
 #include "test/support/paths.h"
@@ -71,6 +74,27 @@ TEST(ProcessTest, CoreDumpsAreForbidden) {
               return ok ? 0 : 1;
             }),
             0);
+}
+
+// Kilobytes of this process's memory that come from files.
+long FileBackedKilobytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("RssFile:")) return std::stol(line.substr(line.find(':') + 1));
+  }
+  return -1;
+}
+
+TEST(ProcessTest, StartUpPagesAreReturnedAndComeBackWhenUsed) {
+  EXPECT_EQ(InChild([] {
+              const long before = FileBackedKilobytes();
+              ReturnStartUpPages();
+              const long after = FileBackedKilobytes();
+              if (before <= 0 || after <= 0) return 1;
+              if (after >= before) return 2;
+              return std::regex_match("still here", std::regex("[a-z ]+")) ? 7 : 3;
+            }),
+            7);
 }
 
 class NotifyTest : public ::testing::Test {

@@ -50,6 +50,40 @@ TEST(WorkerPoolTest, RunsEverythingThatItTookBeforeItGoes) {
   EXPECT_EQ(ran, 500);
 }
 
+TEST(WorkerPoolTest, HasNoMoreThreadsThanTasksNeededAtOnce) {
+  constexpr int kTogether = 3;
+  std::latch busy(kTogether);
+  std::latch release(1);
+  WorkerPool pool("worker", 8, 100);
+  EXPECT_EQ(pool.ThreadCount(), 1u);
+  for (int i = 0; i < kTogether; ++i) {
+    ASSERT_TRUE(pool.Submit([&] {
+      busy.count_down();
+      release.wait();
+    }));
+  }
+  busy.wait();  // they run at the same time
+  // The first thread may not have begun to wait when the first task came.
+  EXPECT_GE(pool.ThreadCount(), 3u);
+  EXPECT_LE(pool.ThreadCount(), 4u);
+  release.count_down();
+}
+
+TEST(WorkerPoolTest, NeverHasMoreThreadsThanItMay) {
+  std::latch busy(2);
+  std::latch release(1);
+  WorkerPool pool("worker", 2, 100);
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(pool.Submit([&, i] {
+      if (i < 2) busy.count_down();
+      release.wait();
+    }));
+  }
+  busy.wait();
+  EXPECT_EQ(pool.ThreadCount(), 2u);
+  release.count_down();
+}
+
 TEST(WorkerPoolTest, AFullQueueRefuses) {
   std::latch busy(1);
   std::latch release(1);
