@@ -20,11 +20,11 @@ if(WRIT_STATIC)
                   OUTPUT_VARIABLE grpc_static OUTPUT_STRIP_TRAILING_WHITESPACE)
   separate_arguments(grpc_static)
   list(REMOVE_ITEM grpc_static -lssl -lcrypto -lsystemd -lz -lrt -lm -ldl -lpthread -pthread)
-  target_link_libraries(writ_grpc INTERFACE -Wl,-Bstatic -Wl,--start-group -lgrpc++_reflection
+  target_link_libraries(writ_grpc INTERFACE -Wl,-Bstatic -Wl,--start-group
                         ${grpc_static} -Wl,--end-group -Wl,-Bdynamic OpenSSL::SSL OpenSSL::Crypto
                         z rt m dl pthread)
 else()
-  target_link_libraries(writ_grpc INTERFACE grpc++_reflection PkgConfig::GRPC absl_synchronization)
+  target_link_libraries(writ_grpc INTERFACE PkgConfig::GRPC absl_synchronization)
 endif()
 
 # One precompiled header for all files that speak gRPC, one for all tests.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/net/grpc_server.h"
 
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_posix.h>
 #include <sys/resource.h>
@@ -22,6 +21,7 @@
 #include "core/net/event_loop.h"
 #include "core/net/grpc_process.h"
 #include "core/net/pump.h"
+#include "core/net/reflection.h"
 #include "core/net/tls_endpoint.h"
 
 namespace writ {
@@ -41,26 +41,6 @@ constexpr Duration kTrimDelay = std::chrono::seconds(5);
 int Millis(Duration d) {
   return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(d).count());
 }
-// Reflection is the one service that keeps a thread for each of its calls.
-constexpr int kSyncThreadsMax = 32;
-
-// Whether this one server has gRPC's reflection service. The library that brings it turns it on for
-// every server of a process when it is loaded: that is undone first.
-class ReflectionOption final : public grpc::ServerBuilderOption {
- public:
-  explicit ReflectionOption(bool wanted) : wanted_(wanted) {}
-  void UpdateArguments(grpc::ChannelArguments*) override {}
-  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    auto reflection = std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>();
-    std::erase_if(*plugins,
-                  [&](const auto& plugin) { return plugin->name() == reflection->name(); });
-    if (wanted_) plugins->push_back(std::move(reflection));
-  }
-
- private:
-  const bool wanted_;
-};
-
 // No more than the process has descriptors for.
 size_t ConnectionsMax(size_t wanted) {
   rlimit limit{};
@@ -151,14 +131,14 @@ Status PosixGrpcServer::StartGrpc() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, Millis(kConnectionIdleMax));
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);  // nobody is shown what it keeps
   if (!options_.tcp_listeners.empty()) {  // gRPC itself adds the 10 % of jitter
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, Millis(options_.connection_age_max));
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Millis(kAgeGrace));
   }
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.message_bytes_max));
-  builder.SetResourceQuota(
-      grpc::ResourceQuota(options_.name).Resize(kMemoryBytesMax).SetMaxThreads(kSyncThreadsMax));
-  builder.SetOption(std::make_unique<ReflectionOption>(options_.reflection));
+  builder.SetResourceQuota(grpc::ResourceQuota(options_.name).Resize(kMemoryBytesMax));
+  if (options_.reflection) builder.SetOption(ReflectionOption());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return Internal("start gRPC server " + options_.name);
   return OkStatus();

@@ -46,7 +46,7 @@ struct TcpListenerOptions {
 struct GrpcServerOptions {
   std::string name;                      // for logs: "workload", "admin", "tcp"
   std::vector<grpc::Service*> services;  // borrowed
-  bool reflection = false;               // grpc.reflection.v1alpha, of all services of this server
+  bool reflection = false;               // of all services of this server
   std::vector<UnixListenerOptions> unix_listeners;
   std::vector<TcpListenerOptions> tcp_listeners;
   Duration handshake_deadline = std::chrono::seconds(10);

@@ -109,6 +109,7 @@ constexpr MethodRow kMethods[] = {
     {"/grpc.health.v1.Health/List", kLocal, kNoLimit, true},
     {"/grpc.health.v1.Health/Watch", kLocal, kNoLimit, true},
 
+    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", kLocal, kNoLimit, true},
     {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", kLocal, kNoLimit, true},
 };
 
