@@ -83,6 +83,8 @@ Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& confi
   state->bundle = TRY(BundleHolder::Load(state->store->bundles(), td), "load the bundle");
   state->authorities =
       TRY(Authorities::Open(AuthoritiesOptionsOf(config, *state, kit)), "open the authorities");
+  state->bundle->Watch(
+      [authorities = state->authorities.get()](const Bundle&) { authorities->OnBundleChange(); });
   state->audit = TRY(OpenFileAuditLog(config.audit_path, kit.clock), "open the audit log");
   state->issuer = Issuer::Make(IssuerOptionsOf(config, *state, kit));
   state->verifiers =
