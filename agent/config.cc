@@ -122,7 +122,9 @@ void Declare(ConfigSchema& schema, AgentConfig* config) {
       {{"disk", KeyManagerKind::kDisk}, {"memory", KeyManagerKind::kMemory}},
       "Where the agent's own key lives. In memory, each restart needs a new attestation.");
   schema.Period("sync_interval", &config->sync_interval,
-                "How often entries and bundle are fetched from the server.", kSyncIntervalRange);
+                "How often entries and bundle are fetched from a server that does not tell of "
+                "changes as they happen.",
+                kSyncIntervalRange);
   schema.Enum<KeyType>("svid_key_type", &config->svid_key_type, KeyTypes(),
                        "Key type of workloads' X.509-SVIDs.");
   schema.Int("cache.x509", &config->cache.x509_max,

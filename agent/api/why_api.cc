@@ -124,9 +124,14 @@ std::vector<std::string> AdviceFor(const Response& response, const Subject& subj
     return advice;
   }
   if (scope == Scope::kCallerAlone) {
-    advice.push_back("No entry has only selectors of this process. An operator sees the entries "
-                     "that came closest: `writ why --pid " + std::to_string(subject.pid) +
-                     "` as one who may use the agent's admin socket.");
+    // Without a refusal it is about the process that asks, which is gone when an operator looks.
+    const std::string question = subject.refusal ? "`writ why --id " + subject.refusal->id + "`"
+                                                 : "`writ why --id ID` with the ID of a refusal, "
+                                                   "or `writ why --pid N`,";
+    advice.push_back(
+        "No entry has only selectors of this process. An operator sees the entries "
+        "that came closest: " +
+        question + " as one who may use the agent's admin socket.");
     return advice;
   }
   if (!in_trouble && agent.entries() == 0) {

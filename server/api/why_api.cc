@@ -51,13 +51,13 @@ std::string AdviceForNone(const SpiffeId& id) {
 }
 
 std::string AdviceForAlias(const SpiffeId& id, const v1::IdentityEntry& alias) {
-  std::string text = "Entry " + alias.entry_id() + " is a node alias: no workload gets its ID. ";
+  const std::string text =
+      "Entry " + alias.entry_id() + " is a node alias: no workload gets its ID";
   if (alias.agents().empty() && alias.obstacles_size() > 1) {
-    return text + "No agent stands under it: " + alias.obstacles(1) + ".";
+    return text + ", and " + alias.obstacles(1) + ".";
   }
   return text +
-         "Make it the parent of entries for the agents listed: `writ entry create "
-         "--parent-id " +
+         ". Make it the parent of entries for the agents listed: `writ entry create --parent-id " +
          id.text() + " --spiffe-id ID --selector TYPE:VALUE`.";
 }
 
