@@ -10,6 +10,7 @@
 #include "agent/api/why_api.h"
 #include "agent/api/workload_api.h"
 #include "agent/cache/cache.h"
+#include "agent/state/agent_state.h"
 #include "agent/sync/agent_loop.h"
 #include "agent/workload/workload_attestation.h"
 #include "attestors/node/provers.h"
@@ -23,6 +24,7 @@
 #include "core/net/grpc_server.h"
 #include "core/net/health.h"
 #include "core/net/http_server.h"
+#include "core/net/listener.h"
 
 namespace writ {
 namespace {
@@ -49,6 +51,15 @@ BootstrapOptions BootstrapOf(const AgentConfig& config) {
                           .insecure = config.server.insecure_bootstrap,
                           .ca_file = config.server.ca_file,
                           .bundle_sha256 = config.server.bundle_sha256};
+}
+
+// What an agent without a kept bundle reads before it asks the server anything.
+Status CheckBootstrapFiles(const AgentConfig& config) {
+  if (!config.server.bundle_file.empty()) {
+    TRY(ReadBootstrapBundle(BootstrapOf(config), *config.trust_domain, HttpFetch()));
+  }
+  if (!config.server.ca_file.empty()) TRY(ReadFile(config.server.ca_file), "server.ca_file");
+  return OkStatus();
 }
 
 class WiredAgent final : public Agent {
@@ -256,14 +267,18 @@ Result<std::vector<std::string>> ValidateAgent(const AgentConfig& config) {
   SystemRandom random;
   TRY(MakeNodeProver(config.node_attestor, config.node_attestor_options, &random),
       "node_attestor");
+  TRY(CheckUsableDirectory(config.data_dir), "data_dir");
+  TRY(CheckUsableSocket(config.workload_socket), "workload_socket");
+  TRY(CheckUsableSocket(config.admin_socket), "admin_socket");
+  TRY(CheckSocketGroup(config.admin_socket_group), "admin_socket_group");
   std::vector<std::string> warnings = Warnings(config);
-  const std::string& bundle_file = config.server.bundle_file;
-  if (bundle_file.empty()) return warnings;
-  if (const Result<std::string> text = ReadFile(bundle_file); !text.ok()) {
-    warnings.push_back("server.bundle_file: " + text.status().message());
-    return warnings;
-  }
-  TRY(ReadBootstrapBundle(BootstrapOf(config), *config.trust_domain, HttpFetch()));
+  Status source = CheckBootstrapFiles(config);
+  if (source.ok()) return warnings;
+  const std::unique_ptr<AdjustableLog> log = MakeStderrLog(config.log.level, config.log.format);
+  const std::unique_ptr<AgentState> kept =
+      MakeFileAgentState(config.data_dir, *config.trust_domain, log.get());
+  if (!kept->LoadBundle()) return source;
+  warnings.push_back(source.message());
   return warnings;
 }
 

@@ -30,7 +30,8 @@ class Agent {
 };
 
 // What `validate` tells without changing anything: warnings, or what would keep the agent from
-// starting. A bundle file that is not there yet is a warning.
+// starting, by the files and rights that are there. A bundle file that is not there is a warning
+// for an agent that keeps a bundle already.
 Result<std::vector<std::string>> ValidateAgent(const AgentConfig& config);
 
 }  // namespace writ

@@ -6,12 +6,18 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+
+#include "agent/state/agent_state.h"
+#include "core/base/clock.h"
 #include "core/base/file.h"
+#include "core/base/random.h"
 #include "core/base/thread.h"
 #include "core/net/grpc_channel.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "spiffe/workload/workload.grpc.pb.h"
 #include "test/fake/fake_log.h"
+#include "test/fake/fake_server.h"
 #include "test/support/paths.h"
 
 namespace writ {
@@ -98,20 +104,52 @@ TEST_F(AgentTest, ASocketThatCannotBeMadeIsSaid) {
       << agent.status().message();
 }
 
+// As a start does, an agent that keeps a bundle goes on without the file.
 TEST_F(AgentTest, ValidateReadsTheBundleFile) {
   AgentConfig config = Config();
   config.server.insecure_bootstrap = false;
   config.server.bundle_file = dir_ / "bundle.pem";
   const auto missing = ValidateAgent(config);
-  ASSERT_TRUE(missing.ok()) << missing.status().ToString();
-  ASSERT_FALSE(missing->empty());
-  EXPECT_NE(missing->back().find("bundle.pem"), std::string::npos) << missing->back();
+  ASSERT_FALSE(missing.ok());
+  EXPECT_NE(missing.status().message().find("bundle.pem"), std::string::npos);
+
+  ASSERT_TRUE(MakeDirectories(config.data_dir, 0700).ok());
+  const auto state = MakeFileAgentState(config.data_dir, *config.trust_domain, &log_);
+  SystemClock clock;
+  SystemRandom random;
+  const Bundle bundle = FakeServer(*config.trust_domain, &clock, &random).CurrentBundle();
+  ASSERT_TRUE(state->StoreBundle(bundle).ok());
+  const auto kept = ValidateAgent(config);
+  ASSERT_TRUE(kept.ok()) << kept.status().ToString();
+  ASSERT_FALSE(kept->empty());
+  EXPECT_NE(kept->back().find("bundle.pem"), std::string::npos) << kept->back();
+  ASSERT_TRUE(RemoveFile(config.data_dir + "/bundle.json").ok());
 
   ASSERT_TRUE(WriteFileAtomic(config.server.bundle_file, "no bundle", 0600).ok());
   const auto malformed = ValidateAgent(config);
   ASSERT_FALSE(malformed.ok());
   EXPECT_NE(malformed.status().message().find("bundle.pem"), std::string::npos)
       << malformed.status().message();
+}
+
+TEST_F(AgentTest, ValidateRefusesWhatAStartWouldRefuse) {
+  ASSERT_TRUE(ValidateAgent(Config()).ok()) << ValidateAgent(Config()).status().ToString();
+  EXPECT_TRUE(std::filesystem::is_empty(dir_.path()));
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "file", "", 0600).ok());
+  auto refused = [&](auto change, const std::string& words) {
+    AgentConfig config = Config();
+    change(config);
+    const auto validated = ValidateAgent(config);
+    EXPECT_FALSE(validated.ok()) << words;
+    EXPECT_NE(validated.status().message().find(words), std::string::npos)
+        << validated.status().message();
+    EXPECT_FALSE(Agent::Start(std::move(config), &stop_, &log_).ok()) << words;
+  };
+  refused([&](AgentConfig& c) { c.data_dir = dir_ / "file/data"; }, "data_dir");
+  refused([&](AgentConfig& c) { c.data_dir = dir_ / "file"; }, "data_dir");
+  refused([&](AgentConfig& c) { c.workload_socket = dir_ / "file"; }, "workload_socket");
+  refused([&](AgentConfig& c) { c.admin_socket = dir_ / "file/a.sock"; }, "admin_socket");
+  refused([](AgentConfig& c) { c.admin_socket_group = "no-such-group"; }, "admin_socket_group");
 }
 
 }  // namespace

@@ -98,8 +98,9 @@ void Declare(ConfigSchema& schema, AgentConfig* config) {
                 "the agent makes and that is safe to mount into containers.",
                 {.check = CheckSocketPath});
   schema.String("admin_socket", &config->admin_socket,
-                "Unix socket for the agent's health. Mode 0660, in a directory of mode 0750 "
-                "that the agent makes; not in or below the workload socket's.",
+                "Unix socket for operators: health, and `writ why` about any process. Mode 0660, "
+                "in a directory of mode 0750 that the agent makes; not in or below the workload "
+                "socket's.",
                 {.check = CheckSocketPath});
   schema.String("admin_socket_group", &config->admin_socket_group,
                 "Group of the admin socket and its directory; empty means the agent's own.");
@@ -121,7 +122,9 @@ void Declare(ConfigSchema& schema, AgentConfig* config) {
       {{"disk", KeyManagerKind::kDisk}, {"memory", KeyManagerKind::kMemory}},
       "Where the agent's own key lives. In memory, each restart needs a new attestation.");
   schema.Period("sync_interval", &config->sync_interval,
-                "How often entries and bundle are fetched from the server.", kSyncIntervalRange);
+                "How often entries and bundle are fetched from a server that does not tell of "
+                "changes as they happen.",
+                kSyncIntervalRange);
   schema.Enum<KeyType>("svid_key_type", &config->svid_key_type, KeyTypes(),
                        "Key type of workloads' X.509-SVIDs.");
   schema.Int("cache.x509", &config->cache.x509_max,
@@ -179,21 +182,22 @@ bool IsPublic(const AgentConfig& config, const std::string& path) {
   return IsInOrBelow(Resolved(path), Resolved(config.workload_socket).parent_path());
 }
 
+Status CheckRelations(const ConfigSchema& schema, AgentConfig* config) {
+  TRY(CheckBootstrap(schema, config->server));
+  if (!IsPublic(*config, config->admin_socket)) return OkStatus();
+  return schema.Complain("admin_socket",
+                         "lies in or below the directory of `workload_socket`, which workloads "
+                         "can see; give it a directory of its own");
+}
+
+constexpr ProgramSettings<AgentConfig> kSettings{
+    .program = "writ-agent", .declare = Declare, .finish = CheckRelations};
+
 }  // namespace
 
 Result<AgentConfig> LoadAgentConfig(const std::vector<std::string>& arguments,
                                     const Environment& environment) {
-  AgentConfig config;
-  ConfigSchema schema("writ-agent");
-  Declare(schema, &config);
-  TRY(schema.Load(arguments, environment));
-  TRY(CheckBootstrap(schema, config.server));
-  if (IsPublic(config, config.admin_socket)) {
-    return schema.Complain("admin_socket",
-                           "lies in or below the directory of `workload_socket`, which workloads "
-                           "can see; give it a directory of its own");
-  }
-  return config;
+  return kSettings.Load(arguments, environment);
 }
 
 std::vector<std::string> Warnings(const AgentConfig& config) {
@@ -213,18 +217,7 @@ std::vector<std::string> Warnings(const AgentConfig& config) {
   return warnings;
 }
 
-std::string AgentFlagHelp() {
-  AgentConfig config;
-  ConfigSchema schema("writ-agent");
-  Declare(schema, &config);
-  return schema.FlagHelp();
-}
-
-std::string AgentReference() {
-  AgentConfig config;
-  ConfigSchema schema("writ-agent");
-  Declare(schema, &config);
-  return schema.Reference();
-}
+std::string AgentFlagHelp() { return kSettings.FlagHelp(); }
+std::string AgentReference() { return kSettings.Reference(); }
 
 }  // namespace writ

@@ -16,9 +16,7 @@ using grpc::health::v1::Health;
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-Status CheckHealth(Session& session, const char* default_socket) {
-  std::string path = SocketPath(session, default_socket);
-  Target target{.path = path, .channel = ChannelTo(path)};
+Status CheckHealth(Session& session, const Target& target) {
   Health::Stub stub(target.channel);
   auto response = TRY(Call(target, stub, &Health::Stub::Check, HealthCheckRequest()));
   bool serving = response.status() == HealthCheckResponse::SERVING;
@@ -28,7 +26,7 @@ Status CheckHealth(Session& session, const char* default_socket) {
     *session.out << "serving\n";
   }
   if (serving) return OkStatus();
-  return Unavailable("the daemon on " + path + " answers, but is not serving; see its log");
+  return Unavailable("the daemon on " + target.path + " answers, but is not serving; see its log");
 }
 
 }  // namespace
@@ -37,9 +35,9 @@ void AddHealthCommands(CLI::App& app, Session& session) {
   CLI::App* noun = app.add_subcommand("health", "Is a daemon serving?");
   noun->require_subcommand(1);
   AddCommand(*noun, session, "server", "Ask the server's admin socket", "  writ health server",
-             [&session] { return CheckHealth(session, kServerAdminSocket); });
+             [&session] { return CheckHealth(session, ServerTarget(session)); });
   AddCommand(*noun, session, "agent", "Ask the agent's admin socket", "  writ health agent",
-             [&session] { return CheckHealth(session, kAgentAdminSocket); });
+             [&session] { return CheckHealth(session, AgentTarget(session)); });
 }
 
 }  // namespace writ

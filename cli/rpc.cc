@@ -19,11 +19,27 @@ std::string WithoutScheme(std::string_view address) {
   return std::string(address);
 }
 
-}  // namespace
-
-std::string SocketPath(const Session& session, const std::string& otherwise) {
-  return session.socket.empty() ? otherwise : WithoutScheme(session.socket);
+// --socket, else the default; a "unix:" prefix is taken off.
+Target TargetAt(const Session& session, const char* otherwise, Callee callee) {
+  const std::string path = session.socket.empty() ? otherwise : WithoutScheme(session.socket);
+  return {.path = path, .callee = callee, .channel = UnixChannel(path)};
 }
+
+// What the socket should be, and where it is by default.
+std::string SocketOf(Callee callee) {
+  switch (callee) {
+    case Callee::kServer:
+      return std::string("the server's admin socket (") + kServerAdminSocket + " on its machine)";
+    case Callee::kAgent:
+      return std::string("the agent's admin socket (") + kAgentAdminSocket + " on its node)";
+    case Callee::kWorkloadApi:
+      break;
+  }
+  return std::string("a socket of Writ's agent (") + kWorkloadSocket + ", or for operators " +
+         kAgentAdminSocket + ", on its node)";
+}
+
+}  // namespace
 
 Result<std::string> WorkloadSocketPath(const Session& session) {
   if (!session.socket.empty()) return WithoutScheme(session.socket);
@@ -41,33 +57,40 @@ Result<std::string> WorkloadSocketPath(const Session& session) {
                          kWorkloadSocket + " or give --socket");
 }
 
-std::shared_ptr<grpc::Channel> ChannelTo(const std::string& path) { return UnixChannel(path); }
-
-Status DescribeFailure(const grpc::Status& status, const std::string& path) {
+Status DescribeFailure(const grpc::Status& status, const Target& target) {
   Code code = static_cast<Code>(status.error_code());
   std::string message = status.error_message();
   // gRPC's own words for a socket that nobody answers on; an answer of the daemon keeps its words.
   bool unreachable = code == Code::kUnavailable &&
                      (message.starts_with("failed to connect") || message.empty());
   if (unreachable) {
-    message = "no answer on " + path + " (" + message +
+    message = "no answer on " + target.path + " (" + message +
               "); is the daemon running, may you open the socket, and is --socket right?";
+  }
+  // A daemon that does not know the call has no more to say.
+  if (code == Code::kUnimplemented) {
+    message = target.path + " does not answer this question" +
+              (message.empty() ? "" : " (" + message + ")") + "; is it " + SocketOf(target.callee) +
+              "? Name it with --socket";
   }
   return Status(code, message);
 }
 
 Target ServerTarget(const Session& session) {
-  std::string path = SocketPath(session, kServerAdminSocket);
-  return {.path = path, .channel = ChannelTo(path)};
+  return TargetAt(session, kServerAdminSocket, Callee::kServer);
+}
+
+Target AgentTarget(const Session& session) {
+  return TargetAt(session, kAgentAdminSocket, Callee::kAgent);
 }
 
 Result<Target> WorkloadTarget(const Session& session) {
   std::string path = TRY(WorkloadSocketPath(session));
-  return Target{.path = path, .channel = ChannelTo(path), .workload = true};
+  return Target{.path = path, .callee = Callee::kWorkloadApi, .channel = UnixChannel(path)};
 }
 
 void PrepareContext(const Target& target, grpc::ClientContext& context) {
-  if (target.workload) context.AddMetadata("workload.spiffe.io", "true");
+  if (target.callee == Callee::kWorkloadApi) context.AddMetadata("workload.spiffe.io", "true");
 }
 
 gpr_timespec CallDeadline() {

@@ -17,22 +17,22 @@ namespace writ {
 
 inline constexpr std::chrono::seconds kCallSecondsMax{30};
 
-// The path to call: --socket, else the default; a "unix:" prefix is taken off.
-std::string SocketPath(const Session& session, const std::string& otherwise);
 // For the Workload API: --socket, else SPIFFE_ENDPOINT_SOCKET, else the default.
 Result<std::string> WorkloadSocketPath(const Session& session);
-std::shared_ptr<grpc::Channel> ChannelTo(const std::string& path);
-
-// An error of a call, made readable: Unavailable says which socket and what may be wrong.
-Status DescribeFailure(const grpc::Status& status, const std::string& path);
+// Whose socket a command calls.
+enum class Callee { kServer, kAgent, kWorkloadApi };
 
 struct Target {
   std::string path;
+  Callee callee;
   std::shared_ptr<grpc::Channel> channel;
-  bool workload = false;  // adds the Workload API's security header
 };
 Target ServerTarget(const Session& session);
+Target AgentTarget(const Session& session);
 Result<Target> WorkloadTarget(const Session& session);
+
+// An error of a call, made readable: it says which socket and what may be wrong.
+Status DescribeFailure(const grpc::Status& status, const Target& target);
 
 void PrepareContext(const Target& target, grpc::ClientContext& context);
 
@@ -48,7 +48,7 @@ Result<Response> Call(const Target& target, Stub& stub,
   context.set_deadline(CallDeadline());
   Response response;
   grpc::Status status = (stub.*method)(&context, request, &response);
-  if (!status.ok()) return DescribeFailure(status, target.path);
+  if (!status.ok()) return DescribeFailure(status, target);
   return response;
 }
 

@@ -32,5 +32,21 @@ TEST(RpcTest, AnEndpointThatIsNoUnixPathIsRefused) {
   }
 }
 
+TEST(RpcTest, ADaemonThatDoesNotKnowTheQuestionIsTakenForAnother) {
+  Session session;
+  session.socket = "/run/writ/agent/admin.sock";
+  const grpc::Status unknown(grpc::StatusCode::UNIMPLEMENTED, "");
+  const Status told = DescribeFailure(unknown, ServerTarget(session));
+  EXPECT_EQ(told.code(), Code::kUnimplemented);
+  EXPECT_EQ(told.message(),
+            "/run/writ/agent/admin.sock does not answer this question; is it the server's admin "
+            "socket (/run/writ/server/admin.sock on its machine)? Name it with --socket");
+  EXPECT_NE(DescribeFailure(unknown, AgentTarget(session)).message().find(kAgentAdminSocket),
+            std::string::npos);
+  const grpc::Status worded(grpc::StatusCode::UNIMPLEMENTED, "unknown service x");
+  EXPECT_NE(DescribeFailure(worded, *WorkloadTarget(session)).message().find("unknown service x"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace writ

@@ -135,7 +135,7 @@ Result<Response> First(const Target& target, SpiffeWorkloadAPI::Stub& stub,
     context.TryCancel();
     return response;
   }
-  return DescribeFailure(reader->Finish(), target.path);
+  return DescribeFailure(reader->Finish(), target);
 }
 
 Status FetchX509(Session& session, const SvidFlags& flags) {
@@ -228,7 +228,7 @@ Status WatchX509(Session& session, const SvidFlags& flags) {
         return OkStatus();
       }
     }
-    Status ended = DescribeFailure(reader->Finish(), target.path);
+    Status ended = DescribeFailure(reader->Finish(), target);
     if (!WorthRetrying(ended)) return ended;
     Pause(session, ended);
   }

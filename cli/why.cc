@@ -39,17 +39,18 @@ Status ExplainIdentity(Session& session, const WhyFlags& flags) {
   return OkStatus();
 }
 
-// Those who may use the admin socket learn more there; a workload asks its own socket.
-Result<Target> AgentTarget(const Session& session, const WhyFlags& flags) {
+// Those who may use the admin socket learn more there; a workload asks its own socket. One that is
+// named may be either: the header that a workload's must have does no harm on the other.
+Result<Target> TargetOf(const Session& session, const WhyFlags& flags) {
   const bool named = !session.socket.empty();
   const bool for_admins =
       flags.pid != 0 || (!flags.id.empty() && access(kAgentAdminSocket, W_OK) == 0);
   if (named || !for_admins) return WorkloadTarget(session);
-  return Target{.path = kAgentAdminSocket, .channel = ChannelTo(kAgentAdminSocket)};
+  return AgentTarget(session);
 }
 
 Status ExplainWorkload(Session& session, const WhyFlags& flags) {
-  const Target target = TRY(AgentTarget(session, flags));
+  const Target target = TRY(TargetOf(session, flags));
   v1::AgentWhy::Stub stub(target.channel);
   v1::ExplainWorkloadRequest request;
   if (flags.pid != 0) request.set_pid(flags.pid);

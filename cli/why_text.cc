@@ -193,6 +193,7 @@ Json IdentityJson(const v1::ExplainIdentityResponse& answer) {
     item.Set("agents", std::move(agents));
     item.Set("more_agents", entry.more_agents());
     item.Set("obstacles", TextsJson(entry.obstacles()));
+    item.Set("node_alias", entry.node_alias());
     entries.Add(std::move(item));
   }
   json.Set("entries", std::move(entries));

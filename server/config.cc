@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/config.h"
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "core/base/bytes.h"
@@ -136,6 +138,22 @@ void DeclareX509Pop(ConfigSchema& schema, X509PopVerifierOptions* x509pop) {
               "Attest a node only from an IP address that is a SAN of its certificate.");
 }
 
+// Neither servers and agents administer, nor the trust domain itself, whose ID no caller has.
+Result<SpiffeId> ParseAdminId(std::string_view text) {
+  SpiffeId id = TRY(SpiffeId::Parse(text));
+  if (id.path().empty()) {
+    return InvalidArgument("\"" + id.text() +
+                           "\" is the trust domain itself, and no caller's ID: name the "
+                           "administrators' own IDs");
+  }
+  if (id.IsReserved()) {
+    return InvalidArgument("\"" + id.text() +
+                           "\" is below /spire, where servers and agents are: give administrators "
+                           "an ID of their own by an entry");
+  }
+  return id;
+}
+
 void Declare(ConfigSchema& schema, ServerConfig* config) {
   schema.Parsed<TrustDomain>("trust_domain", &config->trust_domain, "trust domain name",
                              TrustDomain::Parse,
@@ -157,7 +175,7 @@ void Declare(ConfigSchema& schema, ServerConfig* config) {
   schema.Kinds("node_attestors", &config->node_attestors, NodeVerifiers::Types(),
                "The ways in which a node may prove itself. `join_token` has no settings.");
   DeclareX509Pop(schema, &config->node_attestor_options.x509pop);
-  schema.ParsedList<SpiffeId>("admin_ids", &config->admin_ids, "SPIFFE IDs", SpiffeId::Parse,
+  schema.ParsedList<SpiffeId>("admin_ids", &config->admin_ids, "SPIFFE IDs", ParseAdminId,
                               "Callers that may administer over TCP without an entry that says "
                               "`admin`.");
   schema.ParsedList<IpRange>("proxy_protocol_trusted_cidrs", &config->proxies, "address ranges",
@@ -186,18 +204,14 @@ void Declare(ConfigSchema& schema, ServerConfig* config) {
   DeclareLogSettings(schema, &config->log);
 }
 
-// What follows from other settings when it is not set itself.
-void Complete(ServerConfig* config) {
+Status Finish(const ConfigSchema& schema, ServerConfig* config) {
   if (config->svid.agent_ttl == Duration::zero()) config->svid.agent_ttl = config->svid.x509_ttl;
   if (config->sqlite_path.empty()) config->sqlite_path = config->data_dir + "/writ.db";
   if (config->audit_path.empty()) config->audit_path = config->data_dir + "/audit.jsonl";
-}
-
-Status CheckRelations(const ConfigSchema& schema, const ServerConfig& config) {
-  if (config.sqlite_path == config.audit_path) {
+  if (config->sqlite_path == config->audit_path) {
     return schema.Complain("audit.path", "must not be the same file as `datastore.sqlite.path`");
   }
-  const Subject& subject = config.svid.subject;
+  const Subject& subject = config->svid.subject;
   if (subject.country.empty() && subject.organization.empty() &&
       subject.organizational_unit.empty()) {
     return schema.Complain("svid.subject.organization",
@@ -206,17 +220,30 @@ Status CheckRelations(const ConfigSchema& schema, const ServerConfig& config) {
   return OkStatus();
 }
 
+constexpr ProgramSettings<ServerConfig> kSettings{
+    .program = "writ-server", .declare = Declare, .finish = Finish};
+
+// Whoever is believed about everybody's address makes it worth nothing.
+void WarnOfProxies(const std::vector<IpRange>& proxies, std::vector<std::string>& warnings) {
+  const std::tuple<const char*, const char*, const char*> families[] = {
+      {"IPv4", "0.0.0.0", "255.255.255.255"},
+      {"IPv6", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}};
+  for (const auto& [family, first, last] : families) {
+    const bool all = std::ranges::any_of(proxies, [&](const IpRange& range) {
+      return range.Contains(*IpAddress::Parse(first)) && range.Contains(*IpAddress::Parse(last));
+    });
+    if (!all) continue;
+    warnings.push_back("proxy_protocol_trusted_cidrs holds every " + std::string(family) +
+                       " address: any client can then claim to be at any other, and limits for "
+                       "each address hold for none; name the load balancers' own addresses");
+  }
+}
+
 }  // namespace
 
 Result<ServerConfig> LoadServerConfig(const std::vector<std::string>& arguments,
                                       const Environment& environment) {
-  ServerConfig config;
-  ConfigSchema schema("writ-server");
-  Declare(schema, &config);
-  TRY(schema.Load(arguments, environment));
-  Complete(&config);
-  TRY(CheckRelations(schema, config));
-  return config;
+  return kSettings.Load(arguments, environment);
 }
 
 std::vector<std::string> Warnings(const ServerConfig& config) {
@@ -245,6 +272,7 @@ std::vector<std::string> Warnings(const ServerConfig& config) {
     warnings.push_back("admin_ids: " + id.text() + " cannot call: the server holds no bundle of " +
                        "its trust domain to verify it with");
   }
+  WarnOfProxies(config.proxies, warnings);
   if (config.prune.non_reattestable && config.prune.agents_expired_for == Duration::zero()) {
     warnings.push_back("prune.non_reattestable does nothing while prune.agents_expired_for is 0");
   }
@@ -254,18 +282,7 @@ std::vector<std::string> Warnings(const ServerConfig& config) {
   return warnings;
 }
 
-std::string ServerFlagHelp() {
-  ServerConfig config;
-  ConfigSchema schema("writ-server");
-  Declare(schema, &config);
-  return schema.FlagHelp();
-}
-
-std::string ServerReference() {
-  ServerConfig config;
-  ConfigSchema schema("writ-server");
-  Declare(schema, &config);
-  return schema.Reference();
-}
+std::string ServerFlagHelp() { return kSettings.FlagHelp(); }
+std::string ServerReference() { return kSettings.Reference(); }
 
 }  // namespace writ

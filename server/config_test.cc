@@ -115,6 +115,18 @@ TEST(ServerConfigTest, ProxiesAreRangesOfAddresses) {
             std::string::npos);
 }
 
+TEST(ServerConfigTest, WarnsOfProxiesThatAreEverybody) {
+  auto warnings = [](const std::string& ranges) {
+    return Warnings(
+        *LoadServerConfig({"--trust-domain=a", "--proxy-protocol-trusted-cidrs=" + ranges}, {}));
+  };
+  EXPECT_EQ(warnings("10.0.0.0/8,192.0.2.1/32,2001:db8::/32").size(), 0u);
+  EXPECT_EQ(warnings("10.0.0.0/8,0.0.0.0/0").size(), 1u);
+  EXPECT_NE(warnings("0.0.0.0/0").front().find("every IPv4 address"), std::string::npos);
+  EXPECT_NE(warnings("::ffff:0:0/96").front().find("every IPv4 address"), std::string::npos);
+  EXPECT_EQ(warnings("::/0").size(), 2u);
+}
+
 TEST(ServerConfigTest, AdminIdsAndPruningAreReadAndWhatCannotWorkIsWarnedOf) {
   Result<ServerConfig> config = LoadServerConfig(
       {"--trust-domain=a", "--admin-ids=spiffe://a/ops,spiffe://b/ops", "--prune-non-reattestable"},
@@ -125,7 +137,10 @@ TEST(ServerConfigTest, AdminIdsAndPruningAreReadAndWhatCannotWorkIsWarnedOf) {
   EXPECT_TRUE(config->prune.non_reattestable);
   EXPECT_EQ(config->prune.agents_expired_for, Duration::zero());
   EXPECT_EQ(Warnings(*config).size(), 2u);
-  EXPECT_NE(ErrorOf({"--admin-ids=/ops"}), "accepted");
+  for (const char* id : {"/ops", "spiffe://example.org", "spiffe://example.org/spire/server",
+                         "spiffe://example.org/spire/agent/x", "spiffe://b/spire/agent/x"}) {
+    EXPECT_NE(ErrorOf({std::string("--admin-ids=") + id}), "accepted") << id;
+  }
   EXPECT_NE(ErrorOf({"--prune-agents-expired-for=-1h"}), "accepted");
   EXPECT_EQ(ErrorOf({"--prune-agents-expired-for=720h"}), "accepted");
 }

@@ -14,11 +14,11 @@ namespace {
 
 constexpr Duration kRetryAfter = std::chrono::seconds(5);
 
-// Whether the bundle holds the authority, untainted.
-bool Vouches(const Bundle& bundle, const std::string& authority_id) {
-  return std::any_of(bundle.x509.begin(), bundle.x509.end(), [&](const X509Authority& authority) {
-    return !authority.tainted && HexEncode(authority.certificate.subject_key_id()) == authority_id;
+const X509Authority* Find(const Bundle& bundle, const std::string& authority_id) {
+  auto it = std::find_if(bundle.x509.begin(), bundle.x509.end(), [&](const X509Authority& x509) {
+    return HexEncode(x509.certificate.subject_key_id()) == authority_id;
   });
+  return it == bundle.x509.end() ? nullptr : &*it;
 }
 
 }  // namespace
@@ -62,19 +62,26 @@ std::vector<Certificate> OwnIdentity::Chain() const {
 Time OwnIdentity::Step() {
   if (needs_.clock->Now() >= rotate_at_) return Rotate();
   const std::shared_ptr<const Bundle> bundle = needs_.bundle->Current();
-  if (Vouches(*bundle, signed_by_)) return rotate_at_;
-  if (Vouches(*bundle, needs_.authorities->CurrentX509()->authority_id)) {
-    waits_ = false;
-    needs_.log->Warn("the authority of the server's own SVID is tainted or gone from the bundle",
-                     {{"authority_id", signed_by_}});
-    return Rotate();
+  const X509Authority* signed_by = Find(*bundle, signed_by_);
+  if (signed_by != nullptr && !signed_by->tainted) return rotate_at_;
+  const std::shared_ptr<const X509Ca> ca = needs_.authorities->CurrentX509();
+  const X509Authority* signs = Find(*bundle, ca->authority_id);
+  if (signs == nullptr || signs->tainted) {
+    // The one that signs is no better: another has to be activated first.
+    if (!std::exchange(waits_, true)) {
+      needs_.log->Error("the X.509 authority that signs is tainted or gone from the bundle",
+                        {{"authority_id", ca->authority_id}});
+    }
+    return needs_.clock->Now() + kRetryAfter;
   }
-  // The one that signs is no better: another has to be activated first.
-  if (!std::exchange(waits_, true)) {
-    needs_.log->Error("the X.509 authority that signs is tainted or gone from the bundle",
-                      {{"authority_id", signed_by_}});
+  const Time known_everywhere = ca->active_since + kBundleSettles;
+  if (signed_by != nullptr && needs_.clock->Now() < known_everywhere) {
+    return std::min(known_everywhere, rotate_at_);
   }
-  return needs_.clock->Now() + kRetryAfter;
+  waits_ = false;
+  needs_.log->Warn("the authority of the server's own SVID is tainted or gone from the bundle",
+                   {{"authority_id", signed_by_}});
+  return Rotate();
 }
 
 Time OwnIdentity::Rotate() {

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OwnIdentity: the server's own X.509-SVID (/spire/server), its key in memory only, made anew at
-// half of its life, or at once when the authority that signed it is tainted or gone, and given to
+// half of its life, or sooner when the authority that signed it is tainted or gone, and given to
 // the TLS listener, whose next handshake uses it; and the rules by which that listener takes
 // clients' certificates: the trust domain's current bundle.
+//
+// A tainted authority's SVID is still good with everyone, and one of an authority that agents have
+// not heard of would lock them out: it is renewed when the new one has been in the bundle for long
+// enough. An SVID whose authority is gone is good with nobody: it is renewed at once.
 //
 // Threads: Step() by one loop; the rest thread-safe.
 #pragma once

@@ -105,15 +105,15 @@ TEST_F(OwnIdentityTest, BeforeItsTimeNothingHappens) {
 // The authority that signed the SVID is tainted after another took its place.
 TEST_F(OwnIdentityTest, IsRenewedAtOnceWhenItsAuthorityIsTaintedOrRemoved) {
   for (bool tainted : {true, false}) {
-    auto identity = Take(OwnIdentity::Make(Needs()));
-    const Certificate before = identity->Chain().front();
     const std::string old_id = authorities_->CurrentX509()->authority_id;
+    std::unique_ptr<OwnIdentity> identity;
     while (authorities_->CurrentX509()->authority_id == old_id) {
-      clock_.Advance(std::chrono::hours(1));
+      identity = Take(OwnIdentity::Make(Needs()));
+      clock_.Advance(std::chrono::minutes(25));
       authorities_->Step();
     }
-    // Of before the change, and not due by its age in this story.
-    clock_.JumpWallTime(identity->RotateAt() - std::chrono::minutes(1) - clock_.Now());
+    const Certificate before = identity->Chain().front();
+    clock_.Advance(std::chrono::minutes(1));
     EXPECT_EQ(identity->Step(), identity->RotateAt());
     ASSERT_TRUE(bundle_
                     ->Edit([&](Bundle& bundle) {
@@ -134,6 +134,28 @@ TEST_F(OwnIdentityTest, IsRenewedAtOnceWhenItsAuthorityIsTaintedOrRemoved) {
     identity->Step();
     EXPECT_EQ(audit_.Events().size(), renewals);  // once
   }
+}
+
+// The authority that signs is tainted, and agents have yet to hear of the one that replaces it: the
+// SVID that they can verify is kept for as long as that takes, and no longer.
+TEST_F(OwnIdentityTest, IsRenewedWhenAgentsKnowTheAuthorityThatReplacesATaintedOne) {
+  auto identity = Take(OwnIdentity::Make(Needs()));
+  const std::string before = identity->Chain().front().authority_key_id();
+  ASSERT_TRUE(bundle_
+                  ->Edit([](Bundle& bundle) {
+                    for (X509Authority& authority : bundle.x509) authority.tainted = true;
+                    return OkStatus();
+                  })
+                  .ok());
+  authorities_->Step();
+  const Time known = clock_.Now() + kBundleSettles;
+  EXPECT_EQ(identity->Step(), known);
+  EXPECT_EQ(identity->Chain().front().authority_key_id(), before);
+  clock_.Advance(kBundleSettles);
+  const Time next = identity->Step();
+  EXPECT_EQ(next, identity->RotateAt());
+  EXPECT_EQ(identity->Chain().front().authority_key_id(),
+            authorities_->CurrentX509()->certificate.subject_key_id());
 }
 
 TEST_F(OwnIdentityTest, WaitsForAnotherAuthorityWhenTheOneThatSignsIsTainted) {

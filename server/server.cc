@@ -94,7 +94,6 @@ class WiredServer final : public Server {
   std::optional<Endpoint> admin_;
   std::unique_ptr<HttpServer> http_;  // null: turned off
   std::vector<std::unique_ptr<Loop>> loops_;
-  Loop* connections_loop_ = nullptr;  // in loops_
 
   mutable Mutex mu_;
   Status ready_ GUARDED_BY(mu_) = Unavailable("the server is starting");
@@ -221,11 +220,13 @@ void WiredServer::StartLoops() {
     loops_.push_back(std::make_unique<Loop>(name, kit_.clock, first, std::move(step)));
     return loops_.back().get();
   };
-  connections_loop_ = add("connections", kNever, [this] { return CloseStaleConnections(); });
-  state_->bundle->Watch([loop = connections_loop_](const Bundle&) { loop->Notify(); });
-  add("authorities", now, [this] { return state_->authorities->Step(); });
+  // Whoever changes the bundle comes after those who hear of it, and so ends before them.
+  Loop* connections = add("connections", kNever, [this] { return CloseStaleConnections(); });
   Loop* own_svid = add("own-svid", identity_->RotateAt(), [this] { return identity_->Step(); });
-  state_->bundle->Watch([own_svid](const Bundle&) { own_svid->Notify(); });
+  Loop* authorities = add("authorities", now, [this] { return state_->authorities->Step(); });
+  state_->bundle->Watch([connections, own_svid, authorities](const Bundle&) {
+    for (Loop* loop : {connections, own_svid, authorities}) loop->Notify();
+  });
   add("health", now, [this] { return StepHealth(); });
   add("prune", now, [this] { return pruning_->Step(); });
   add("integrity", now, [this] { return StepIntegrity(); });
@@ -249,8 +250,11 @@ Time WiredServer::CloseStaleConnections() {
 Time WiredServer::StepHealth() {
   Status ready = state_->store->Check(/*deep=*/false);
   Time now = kit_.clock->Now();
-  if (ready.ok() && state_->authorities->CurrentX509()->certificate.not_after() <= now) {
-    ready = Unavailable("the X.509 authority has expired and no other is there yet");
+  const std::shared_ptr<const X509Ca> ca = state_->authorities->CurrentX509();
+  if (ready.ok() && (ca->tainted || ca->certificate.not_after() <= now)) {
+    ready =
+        Unavailable(std::string("the X.509 authority ") +
+                    (ca->tainted ? "is tainted" : "has expired") + " and no other is there yet");
   }
   MutexLock lock(mu_);
   if (ready != ready_) {
@@ -308,7 +312,7 @@ void WiredServer::Stop() {
   }
   http_.reset();
   workers_.reset();
-  // The last made first: the others notify connections_loop_.
+  // The last made first: the later ones notify the earlier ones.
   while (!loops_.empty()) loops_.pop_back();
   if (!state_ || !state_->store) return;
   Status closed = state_->store->Close();

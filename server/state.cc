@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/state.h"
 
-#include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <string>
 #include <utility>
 
+#include "core/base/file.h"
 #include "core/net/listener.h"
 
 namespace writ {
@@ -60,6 +58,14 @@ AuthoritiesOptions AuthoritiesOptionsOf(const ServerConfig& config, const Server
           .log = kit.log};
 }
 
+// A directory for data that the first start makes holds whatever lies in it.
+Status CheckDataFile(const ServerConfig& config, const std::string& path) {
+  if (path.starts_with(config.data_dir + "/") && access(config.data_dir.c_str(), F_OK) != 0) {
+    return OkStatus();
+  }
+  return CheckUsableFile(path);
+}
+
 }  // namespace
 
 Result<FileLock> TakeDataDirectory(const ServerConfig& config) {
@@ -83,6 +89,8 @@ Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& confi
   state->bundle = TRY(BundleHolder::Load(state->store->bundles(), td), "load the bundle");
   state->authorities =
       TRY(Authorities::Open(AuthoritiesOptionsOf(config, *state, kit)), "open the authorities");
+  state->bundle->Watch(
+      [authorities = state->authorities.get()](const Bundle&) { authorities->OnBundleChange(); });
   state->audit = TRY(OpenFileAuditLog(config.audit_path, kit.clock), "open the audit log");
   state->issuer = Issuer::Make(IssuerOptionsOf(config, *state, kit));
   state->verifiers =
@@ -101,22 +109,11 @@ Status ValidateData(const ServerConfig& config, bool deep) {
                           {.trust_domain = *config.trust_domain}),
       "node_attestors");
   TRY(CheckSocketGroup(config.listen.socket_group), "listen.socket_group");
-  struct stat found {};
-  if (stat(config.data_dir.c_str(), &found) != 0) {
-    if (errno == ENOENT) {
-      return CheckMakeDirectories(config.data_dir).Annotate("data_dir cannot be made");
-    }
-    return Unavailable("data_dir " + config.data_dir + ": " + std::strerror(errno));
-  }
-  if (!S_ISDIR(found.st_mode)) {
-    return FailedPrecondition("data_dir " + config.data_dir + " is no directory");
-  }
-  if (access(config.data_dir.c_str(), R_OK | W_OK | X_OK) != 0) {
-    return PermissionDenied("data_dir " + config.data_dir + ": " + std::strerror(errno) +
-                            "; give it to the user that the server runs as");
-  }
-  if (!deep) return OkStatus();
-  Status checked = CheckSqliteStore(config.sqlite_path);
+  TRY(CheckUsableSocket(config.listen.admin_socket), "listen.admin_socket");
+  TRY(CheckUsableDirectory(config.data_dir), "data_dir");
+  TRY(CheckDataFile(config, config.sqlite_path), "datastore.sqlite.path");
+  TRY(CheckDataFile(config, config.audit_path), "audit.path");
+  Status checked = CheckSqliteStore(config.sqlite_path, deep);
   return checked.code() == Code::kNotFound ? OkStatus() : checked;
 }
 

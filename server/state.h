@@ -57,9 +57,9 @@ struct ServerState {
 Result<FileLock> TakeDataDirectory(const ServerConfig& config);
 Result<std::unique_ptr<KeyManager>> OpenKeys(const ServerConfig& config);
 
-// Checks the files that the configuration names and what is in the data directory without changing
-// anything; a data directory that is not there yet is no failure.
-// `deep`: the store's whole integrity.
+// Checks by the files and rights that are there whether a start would find what it needs, and
+// changes nothing; a data directory that is not there yet is no failure, a port that is in use is
+// not looked at. `deep`: the store's whole integrity.
 Status ValidateData(const ServerConfig& config, bool deep);
 
 }  // namespace writ

@@ -81,11 +81,27 @@ std::string CreateCommand(const v1::AgentState& agent, const Selectors& selector
          SelectorFlag(selectors) + "` on the server";
 }
 
+// The agent sees what the server gave it; what more the server knows, an operator asks there.
+std::string ServerView(const Response& response) {
+  std::string text = "What the server knows: on the server, ";
+  const std::string& agent = response.agent().spiffe_id();
+  if (!agent.empty()) {
+    text += "`writ why --spiffe-id " + agent + "` says how this agent stands, and ";
+  }
+  if (response.nearest().empty()) {
+    return text + "`writ why --spiffe-id ID` which agents get the ID that you expect.";
+  }
+  return text + "`writ why --spiffe-id " + response.nearest(0).spiffe_id() +
+         "` which agents get the ID of the entry that came closest; ask likewise about one that "
+         "you expect and that is not listed.";
+}
+
 // What to do, the most pressing first.
 std::vector<std::string> AdviceFor(const Response& response, const Subject& subject, Scope scope) {
   std::vector<std::string> advice;
   const v1::AgentState& agent = response.agent();
-  if (!agent.problem().empty()) {
+  const bool in_trouble = !agent.problem().empty();
+  if (in_trouble) {
     advice.push_back("See to the agent first: " + agent.problem() + ".");
   }
   for (const v1::AttestorResult& attestor : response.attestors()) {
@@ -104,24 +120,30 @@ std::vector<std::string> AdviceFor(const Response& response, const Subject& subj
       advice.push_back("An entry matches by now: the workload gets its identity when it asks "
                        "again.");
     }
+    if (in_trouble && scope == Scope::kEveryProcess) advice.push_back(ServerView(response));
     return advice;
   }
   if (scope == Scope::kCallerAlone) {
-    advice.push_back("No entry has only selectors of this process. An operator sees the entries "
-                     "that came closest: `writ why --pid " + std::to_string(subject.pid) +
-                     "` as one who may use the agent's admin socket.");
+    // Without a refusal it is about the process that asks, which is gone when an operator looks.
+    const std::string question = subject.refusal ? "`writ why --id " + subject.refusal->id + "`"
+                                                 : "`writ why --id ID` with the ID of a refusal, "
+                                                   "or `writ why --pid N`,";
+    advice.push_back(
+        "No entry has only selectors of this process. An operator sees the entries "
+        "that came closest: " +
+        question + " as one who may use the agent's admin socket.");
     return advice;
   }
-  if (agent.problem().empty() && agent.entries() == 0) {
+  if (!in_trouble && agent.entries() == 0) {
     advice.push_back("The server has no entries for this agent: create one, " +
                      CreateCommand(agent, subject.found.selectors) + ".");
+    advice.push_back(ServerView(response));
     return advice;
   }
   advice.push_back("Change the entry or the process so that each selector of the entry is one of "
                    "the process, or create an entry: " +
                    CreateCommand(agent, subject.found.selectors) + ".");
-  advice.push_back("If you expect an entry that is not listed: `writ why --spiffe-id ID` on the "
-                   "server says which agents get it.");
+  advice.push_back(ServerView(response));
   return advice;
 }
 
@@ -254,7 +276,7 @@ Status AgentWhyApi::Explain(const Caller& caller, const Request& request, Respon
   AddIdentities(*update, response);
   if (everything) {
     std::vector<std::shared_ptr<const Entry>> entries = options_.cache->Entries();
-    std::erase_if(entries, [](const auto& entry) { return IsForNodes(*entry); });
+    std::erase_if(entries, [](const auto& entry) { return entry->ForNodes(); });
     response.mutable_agent()->set_entries(static_cast<int64_t>(entries.size()));
     std::erase_if(entries, [&update](const std::shared_ptr<const Entry>& entry) {
       return std::ranges::any_of(update->identities, [&entry](const Identity& identity) {

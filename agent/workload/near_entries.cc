@@ -83,11 +83,6 @@ std::string Explain(const Entry& entry, const std::vector<Selector>& missing,
 
 }  // namespace
 
-bool IsForNodes(const Entry& entry) {
-  return std::ranges::any_of(entry.selectors,
-                             [](const Selector& selector) { return selector.type == "spiffe_id"; });
-}
-
 std::vector<NearEntry> NearestEntries(const std::vector<std::shared_ptr<const Entry>>& entries,
                                       const Examined& process, Time now) {
   struct Candidate {

@@ -32,9 +32,6 @@ struct Examined {
 
 inline constexpr size_t kNearEntriesMax = 5;
 
-// One that no process can match: the server's own, which names an agent (of a join token).
-bool IsForNodes(const Entry& entry);
-
 // Of `entries`, those that lack fewest selectors first, then those that share most.
 std::vector<NearEntry> NearestEntries(const std::vector<std::shared_ptr<const Entry>>& entries,
                                       const Examined& process, Time now);

@@ -157,6 +157,36 @@ struct LogSettings {
 };
 void DeclareLogSettings(ConfigSchema& schema, LogSettings* target);
 
+// A program's settings: the three things that come of their one declaration. `Config` brings the
+// defaults.
+template <typename Config>
+struct ProgramSettings {
+  const char* program;  // "writ-server"
+  void (*declare)(ConfigSchema& schema, Config* config);
+  // After all is read: what follows from other settings, and how they must fit each other.
+  Status (*finish)(const ConfigSchema& schema, Config* config);
+
+  // As ConfigSchema::Load().
+  Result<Config> Load(const std::vector<std::string>& arguments,
+                      const Environment& environment) const {
+    Config config;
+    ConfigSchema schema(program);
+    declare(schema, &config);
+    TRY(schema.Load(arguments, environment));
+    TRY(finish(schema, &config));
+    return config;
+  }
+  std::string FlagHelp() const { return Text(&ConfigSchema::FlagHelp); }
+  std::string Reference() const { return Text(&ConfigSchema::Reference); }
+
+  std::string Text(std::string (ConfigSchema::*of)() const) const {
+    Config config;
+    ConfigSchema schema(program);
+    declare(schema, &config);
+    return (schema.*of)();
+  }
+};
+
 template <typename T>
 void ConfigSchema::Enum(std::string path, T* target, Choices<T> choices, std::string doc) {
   std::vector<std::string> names;

@@ -163,7 +163,7 @@ Status MakeDirectories(const std::string& path, mode_t mode) {
   return path.ends_with('/') ? OkStatus() : MakeDirectory(path, mode);
 }
 
-Status CheckMakeDirectories(const std::string& path) {
+Status CheckUsableDirectory(const std::string& path) {
   std::string there = path;
   struct stat info {};
   while (stat(there.c_str(), &info) != 0) {
@@ -174,10 +174,31 @@ Status CheckMakeDirectories(const std::string& path) {
     there.resize(std::max<size_t>(slash, 1));
   }
   if (!S_ISDIR(info.st_mode)) return FailedPrecondition(there + " is no directory");
-  if (access(there.c_str(), W_OK | X_OK) != 0) {
-    return ErrnoStatus(errno, "make a directory in " + there);
+  const bool is_there = there.size() == path.size();
+  if (access(there.c_str(), is_there ? R_OK | W_OK | X_OK : W_OK | X_OK) == 0) return OkStatus();
+  if (!is_there) return ErrnoStatus(errno, "make a directory in " + there);
+  return ErrnoStatus(errno, "use " + there);
+}
+
+Status CheckUsableFile(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) {
+    if (errno != ENOENT) return ErrnoStatus(errno, "look at " + path);
+    const std::string parent = ParentOf(path);
+    if (access(parent.c_str(), W_OK | X_OK) == 0) return OkStatus();
+    return ErrnoStatus(errno, "make a file in " + parent);
   }
-  return OkStatus();
+  if (!S_ISREG(info.st_mode)) return FailedPrecondition(path + " is no file");
+  if (access(path.c_str(), R_OK | W_OK) == 0) return OkStatus();
+  return ErrnoStatus(errno, "use " + path);
+}
+
+Status CheckUsableSocket(const std::string& path) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode)) {
+    return FailedPrecondition(path + " exists and is not a socket");
+  }
+  return CheckUsableDirectory(ParentOf(path));
 }
 
 Result<std::vector<std::string>> ListDirectory(const std::string& path) {

@@ -54,8 +54,11 @@ Status RemoveFile(const std::string& path);
 // Makes a directory and its parents. Those it makes get exactly `mode`; existing ones are left
 // alone.
 Status MakeDirectories(const std::string& path, mode_t mode);
-// Whether MakeDirectories() could, by the rights of what is there; makes nothing.
-Status CheckMakeDirectories(const std::string& path);
+// Whether a program could use the directory, or make it, by the rights of what is there; changes
+// nothing. The same of a file in a directory that it does not make, and of a Unix socket.
+Status CheckUsableDirectory(const std::string& path);
+Status CheckUsableFile(const std::string& path);
+Status CheckUsableSocket(const std::string& path);
 
 // Plain file names in a directory, sorted.
 Result<std::vector<std::string>> ListDirectory(const std::string& path);

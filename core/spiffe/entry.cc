@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/spiffe/entry.h"
 
+#include <algorithm>
+
 #include "core/base/bytes.h"
 
 namespace writ {
+
+bool Entry::ForNodes() const {
+  return std::ranges::any_of(selectors,
+                             [](const Selector& selector) { return selector.type == "spiffe_id"; });
+}
 
 Status ValidateEntryId(std::string_view id) {
   if (id.empty()) return InvalidArgument("entry ID is empty");

@@ -43,6 +43,8 @@ struct Entry {
   bool jwt_svid_include_jti = false;
 
   bool ExpiredAt(Time now) const { return expires_at != 0 && ToUnixSeconds(now) > expires_at; }
+  // One that no process can match: the server's own, which names an agent (of a join token).
+  bool ForNodes() const;
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 

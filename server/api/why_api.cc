@@ -9,6 +9,8 @@
 namespace writ {
 namespace {
 
+constexpr char kJoinTokenPath[] = "/spire/agent/join_token/";
+
 // Why an agent that stands above an entry gives its workloads nothing, or nothing.
 std::optional<std::string> ObstacleOf(const v1::AgentStanding& agent) {
   if (agent.banned()) return "agent " + agent.spiffe_id() + " is banned";
@@ -18,6 +20,45 @@ std::optional<std::string> ObstacleOf(const v1::AgentStanding& agent) {
            "reach this server";
   }
   return std::nullopt;
+}
+
+std::string NotAttested(const SpiffeId& agent) {
+  return "no agent " + agent.text() + " is attested" +
+         (agent.path().starts_with(kJoinTokenPath)
+              ? ": its join token is not used yet, or the agent was evicted"
+              : "");
+}
+
+// What to do about an ID that no entry gives out.
+std::string AdviceForNone(const SpiffeId& id) {
+  if (id.IsServer()) {
+    return "It is this server's own: it presents it to agents, and no entry can give it out.";
+  }
+  if (id.IsAgent()) {
+    return "It is an agent's, and no agent of this ID is attested: look for it with `writ agent "
+           "list`; `writ token create` lets a node attest.";
+  }
+  if (id.IsReserved()) {
+    return "IDs below /spire are for the server and its agents, and no entry can give one out: "
+           "choose another path.";
+  }
+  if (id.path().empty()) {
+    return "It is the trust domain's own: an entry gives out IDs with a path, such as " +
+           id.text() + "/web.";
+  }
+  return "No entry gives it out: `writ entry create --spiffe-id " + id.text() +
+         " --parent-id AGENT --selector TYPE:VALUE`; check the spelling with `writ entry list`.";
+}
+
+std::string AdviceForAlias(const SpiffeId& id, const v1::IdentityEntry& alias) {
+  const std::string text =
+      "Entry " + alias.entry_id() + " is a node alias: no workload gets its ID";
+  if (alias.agents().empty() && alias.obstacles_size() > 1) {
+    return text + ", and " + alias.obstacles(1) + ".";
+  }
+  return text +
+         ". Make it the parent of entries for the agents listed: `writ entry create --parent-id " +
+         id.text() + " --spiffe-id ID --selector TYPE:VALUE`.";
 }
 
 }  // namespace
@@ -57,13 +98,9 @@ WhyApi::Ancestry WhyApi::Climb(const Entry& entry, Time now) const {
     }
     if (is_agent || !holders.empty()) continue;
     above.gaps.push_back(parent.IsAgent()
-                             ? "no agent " + parent.text() + " is attested"
+                             ? NotAttested(parent)
                              : "its parent " + parent.text() +
                                    " is neither an agent's ID nor given out by an entry");
-  }
-  while (above.agents.size() > kWhyAgentsMax) {
-    above.agents.erase(std::prev(above.agents.end()));
-    above.more_agents = true;
   }
   return above;
 }
@@ -77,25 +114,16 @@ void WhyApi::AddAgent(const Agent& agent, Time now, v1::AgentStanding& out) {
   out.set_agent_version(agent.agent_version);
 }
 
-void WhyApi::AddEntry(const Entry& entry, Time now, v1::IdentityEntry& out) const {
-  out.set_entry_id(entry.id);
-  out.set_parent_id(entry.parent_id.text());
-  for (const Selector& selector : entry.selectors) out.add_selectors(selector.text());
-  if (entry.parent_id == ServerId(td_)) {
-    out.add_obstacles("it is a node alias: it groups agents under " + entry.spiffe_id.text() +
-                      " and is given to no workload");
-    return;
-  }
-  if (entry.ExpiredAt(now)) {
-    out.add_obstacles("it expired at " + FormatTime(FromUnixSeconds(entry.expires_at)));
-  }
-  if (entry.store_svid) {
-    out.add_obstacles("it is for a secret store (store_svid), not for the Workload API");
-  }
-  const Ancestry above = Climb(entry, now);
+// The obstacles that these agents are, when none of them is alive.
+std::vector<std::string> WhyApi::AddAgents(const Ancestry& above, Time now,
+                                           v1::IdentityEntry& out) const {
   bool served = false;
   std::vector<std::string> troubles;
   for (const std::string& id : above.agents) {
+    if (static_cast<size_t>(out.agents_size()) == kWhyAgentsMax) {
+      out.set_more_agents(true);
+      break;
+    }
     const std::optional<Agent> agent = registry_->GetAgent(id);
     if (!agent) continue;  // gone since
     AddAgent(*agent, now, *out.add_agents());
@@ -103,14 +131,39 @@ void WhyApi::AddEntry(const Entry& entry, Time now, v1::IdentityEntry& out) cons
     served |= !obstacle;
     if (obstacle) troubles.push_back(*std::move(obstacle));
   }
-  out.set_more_agents(above.more_agents);
   // A gap or a lost agent is none of our business while another way leads to a living agent.
-  if (served) return;
-  for (const std::string& gap : above.gaps) out.add_obstacles(gap);
-  for (const std::string& trouble : troubles) out.add_obstacles(trouble);
+  if (served) return {};
+  std::vector<std::string> obstacles = above.gaps;
+  std::ranges::move(troubles, std::back_inserter(obstacles));
+  return obstacles;
 }
 
-std::vector<std::string> WhyApi::AdviceFor(const v1::ExplainIdentityResponse& response) {
+void WhyApi::AddEntry(const Entry& entry, Time now, v1::IdentityEntry& out) const {
+  out.set_entry_id(entry.id);
+  out.set_parent_id(entry.parent_id.text());
+  for (const Selector& selector : entry.selectors) out.add_selectors(selector.text());
+  out.set_node_alias(entry.parent_id == ServerId(td_) || entry.ForNodes());
+  if (out.node_alias()) {
+    out.add_obstacles("it is a node alias: it groups agents under " + entry.spiffe_id.text() +
+                      " and is given to no workload");
+  }
+  if (entry.ExpiredAt(now)) {
+    out.add_obstacles("it expired at " + FormatTime(FromUnixSeconds(entry.expires_at)));
+  }
+  if (entry.store_svid) {
+    out.add_obstacles("it is for a secret store (store_svid), not for the Workload API");
+  }
+  Ancestry above;
+  if (entry.parent_id == ServerId(td_)) {
+    AddAliasAgents(entry, above);
+  } else {
+    above = Climb(entry, now);
+  }
+  for (std::string& obstacle : AddAgents(above, now, out)) out.add_obstacles(std::move(obstacle));
+}
+
+std::vector<std::string> WhyApi::AdviceFor(const SpiffeId& id,
+                                           const v1::ExplainIdentityResponse& response) {
   if (response.has_as_agent()) {
     const std::optional<std::string> obstacle = ObstacleOf(response.as_agent());
     if (!obstacle) return {};
@@ -118,15 +171,15 @@ std::vector<std::string> WhyApi::AdviceFor(const v1::ExplainIdentityResponse& re
                 ? "The agent is banned: evict it (`writ agent evict`) to let it attest again."
                 : "Look at the agent's log on its node; it attests anew by itself if it can."};
   }
-  if (response.entries().empty()) {
-    return {"No entry gives it out: `writ entry create --spiffe-id " + response.spiffe_id() +
-            " --parent-id AGENT --selector TYPE:VALUE`; check the spelling with `writ entry "
-            "list`."};
-  }
+  if (response.entries().empty()) return {AdviceForNone(id)};
   std::vector<std::string> advice;
   bool open = false;
   for (const v1::IdentityEntry& entry : response.entries()) {
     open |= entry.obstacles().empty();
+    if (entry.node_alias()) {
+      advice.push_back(AdviceForAlias(id, entry));
+      continue;
+    }
     if (entry.obstacles().empty()) continue;
     advice.push_back("Entry " + entry.entry_id() + ": " + entry.obstacles(0) + ".");
   }
@@ -157,7 +210,7 @@ Result<v1::ExplainIdentityResponse> WhyApi::ExplainIdentity(
     }
     AddEntry(entry, now, *response.add_entries());
   }
-  for (std::string& line : AdviceFor(response)) response.add_advice(std::move(line));
+  for (std::string& line : AdviceFor(id, response)) response.add_advice(std::move(line));
   return response;
 }
 

@@ -39,14 +39,15 @@ class WhyApi {
   struct Ancestry {
     std::set<std::string> agents;   // IDs of those that are attested
     std::vector<std::string> gaps;  // one sentence each
-    bool more_agents = false;
   };
 
   Ancestry Climb(const Entry& entry, Time now) const;
   void AddAliasAgents(const Entry& alias, Ancestry& above) const;
   void AddEntry(const Entry& entry, Time now, v1::IdentityEntry& out) const;
+  std::vector<std::string> AddAgents(const Ancestry& above, Time now, v1::IdentityEntry& out) const;
   static void AddAgent(const Agent& agent, Time now, v1::AgentStanding& out);
-  static std::vector<std::string> AdviceFor(const v1::ExplainIdentityResponse& response);
+  static std::vector<std::string> AdviceFor(const SpiffeId& id,
+                                            const v1::ExplainIdentityResponse& response);
 
   const TrustDomain td_;
   const Registry* const registry_;  // borrowed

@@ -47,10 +47,51 @@ TEST_F(WhyApiTest, SaysThatNoEntryGivesItOut) {
   EXPECT_NE(response.advice(0).find("No entry gives it out"), std::string::npos);
 }
 
+TEST_F(WhyApiTest, IdsThatNoEntryCanGiveOutAreToldAsSuch) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"spiffe://example.org/spire/server", "this server's own"},
+      {"spiffe://example.org/spire/agent/join_token/x", "no agent of this ID is attested"},
+      {"spiffe://example.org/spire", "choose another path"},
+      {"spiffe://example.org/spire/other", "choose another path"},
+      {"spiffe://example.org", "IDs with a path"}};
+  for (const auto& [id, words] : cases) {
+    const v1::ExplainIdentityResponse response = Take(Explain(id));
+    ASSERT_EQ(response.advice_size(), 1) << id;
+    EXPECT_NE(response.advice(0).find(words), std::string::npos) << response.advice(0);
+    EXPECT_EQ(response.advice(0).find("writ entry create"), std::string::npos) << id;
+  }
+}
+
+TEST_F(WhyApiTest, AJoinTokensAliasIsNoWorkloadsAndNamesItsAgent) {
+  AddEntry("/node", [&](Entry& entry) {
+    entry.parent_id = Id(kAgentPath);
+    entry.selectors = {{"spiffe_id", Id(kAgentPath).text()}};
+  });
+  const v1::ExplainIdentityResponse unused = Ask("/node");
+  EXPECT_TRUE(unused.entries(0).node_alias());
+  EXPECT_TRUE(unused.entries(0).agents().empty());
+  ASSERT_EQ(unused.advice_size(), 1);
+  EXPECT_NE(unused.advice(0).find("its join token is not used yet"), std::string::npos);
+
+  AddAgent(kAgentPath);
+  const v1::ExplainIdentityResponse used = Ask("/node");
+  ASSERT_EQ(used.entries(0).agents_size(), 1);
+  EXPECT_EQ(used.entries(0).agents(0).spiffe_id(), Id(kAgentPath).text());
+  EXPECT_NE(Obstacles(used.entries(0)).find("given to no workload"), std::string::npos);
+  ASSERT_EQ(used.advice_size(), 1);
+  EXPECT_NE(used.advice(0).find("--parent-id spiffe://example.org/node"), std::string::npos);
+
+  // An entry below it is an ordinary one.
+  AddEntry("/web", [&](Entry& entry) { entry.parent_id = Id("/node"); });
+  EXPECT_FALSE(OnlyEntry("/web").node_alias());
+  EXPECT_EQ(Obstacles(OnlyEntry("/web")), "");
+}
+
 TEST_F(WhyApiTest, SaysWhatIsWrongWithTheAgent) {
   AddEntry("/web");
   EXPECT_EQ(Obstacles(OnlyEntry("/web")),
-            "no agent spiffe://example.org/spire/agent/join_token/node is attested\n");
+            "no agent spiffe://example.org/spire/agent/join_token/node is attested: its join token "
+            "is not used yet, or the agent was evicted\n");
   AddAgent(kAgentPath);
   clock_.Advance(std::chrono::hours(2));
   EXPECT_NE(Obstacles(OnlyEntry("/web")).find("has let its SVID end at"), std::string::npos);
@@ -87,7 +128,10 @@ TEST_F(WhyApiTest, FollowsParentsThroughEntriesAndAliases) {
   ASSERT_EQ(entry.agents_size(), 1);
   EXPECT_EQ(entry.agents(0).spiffe_id(), Id(kAgentPath).text());
   EXPECT_EQ(Obstacles(entry), "");
-  EXPECT_NE(Obstacles(OnlyEntry("/rack")).find("node alias"), std::string::npos);
+  const v1::IdentityEntry rack = OnlyEntry("/rack");
+  EXPECT_NE(Obstacles(rack).find("node alias"), std::string::npos);
+  ASSERT_EQ(rack.agents_size(), 1);
+  EXPECT_EQ(rack.agents(0).spiffe_id(), Id(kAgentPath).text());
 }
 
 TEST_F(WhyApiTest, NamesAParentThatLeadsNowhereAndEndsInCircles) {

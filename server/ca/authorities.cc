@@ -22,8 +22,6 @@ namespace {
 constexpr Duration kRetryAfter = std::chrono::seconds(5);
 // Wall time can jump, so that no step is awaited for longer than this.
 constexpr Duration kStepEveryMax = std::chrono::minutes(1);
-// How long the bundle holds a late successor before it signs: agents sync every few seconds.
-constexpr Duration kSettle = std::chrono::seconds(30);
 constexpr size_t kKeyNameRandomBytes = 8;
 constexpr size_t kKidRandomBytes = 16;
 constexpr std::array kKinds = {AuthorityKind::kX509, AuthorityKind::kJwt};
@@ -44,6 +42,17 @@ bool InBundle(const Bundle& bundle, const Authority& authority) {
   return std::any_of(bundle.x509.begin(), bundle.x509.end(), [&](const X509Authority& x509) {
     return x509.certificate == *authority.certificate;
   });
+}
+
+bool TaintedX509(const Bundle& bundle, const std::string& authority_id) {
+  return std::any_of(bundle.x509.begin(), bundle.x509.end(), [&](const X509Authority& x509) {
+    return x509.tainted && HexEncode(x509.certificate.subject_key_id()) == authority_id;
+  });
+}
+
+bool TaintedJwt(const Bundle& bundle, const std::string& key_id) {
+  const JwtAuthority* jwt = bundle.FindJwt(key_id);
+  return jwt != nullptr && jwt->tainted;
 }
 
 Status AddToBundle(const Authority& authority, Bundle& bundle) {
@@ -67,6 +76,7 @@ class LocalAuthorities final : public Authorities {
   Status Start();
   std::shared_ptr<const X509Ca> CurrentX509() const override;
   std::shared_ptr<const JwtSigner> CurrentJwt() const override;
+  void OnBundleChange() override;
   Time Step() override;
 
  private:
@@ -84,6 +94,9 @@ class LocalAuthorities final : public Authorities {
   Result<bool> Publish(AuthorityKind kind);
   Status Activate(AuthorityKind kind, Time now);
   void Adopt(AuthorityKind kind);
+  void ShowTaints() REQUIRES(mu_);
+  bool MaySign(const Authority* authority, Time now) const;
+  Status GiveUpPrepared(AuthorityKind kind, Time now);
   Status Prune(Time now);
   Status RemoveStrayKeys();
   Time NextStepAt(Time now) const;
@@ -147,15 +160,10 @@ Status LocalAuthorities::StepKind(AuthorityKind kind, Time now) {
   // A write that failed may have been stored after all: what the journal has is on its way no more.
   Pending& pending = PendingOf(kind);
   if (pending.made && journal_.Holds(pending.made->row.authority_id)) pending = Pending{};
+  TRY(GiveUpPrepared(kind, now));
   const Authority* prepared = journal_.Find(kind, AuthorityStatus::kPrepared);
-  if (prepared != nullptr && !prepared->UsableAt(now)) {
-    options_.log->Warn("A prepared authority can no longer be used and is given up",
-                       {{"authority_id", prepared->row.authority_id}});
-    TRY(journal_.Retire(prepared->row.authority_id));
-    prepared = nullptr;
-  }
   const Authority* active = journal_.Find(kind, AuthorityStatus::kActive);
-  const bool urgent = active == nullptr || !active->UsableAt(now);
+  const bool urgent = !MaySign(active, now);
   if (prepared == nullptr && (urgent || now >= PrepareSuccessorAt(active->row))) {
     TRY(Prepare(kind, now), "prepare");
   }
@@ -167,6 +175,22 @@ Status LocalAuthorities::StepKind(AuthorityKind kind, Time now) {
     TRY(Activate(kind, now), "activate");
   }
   return OkStatus();
+}
+
+bool LocalAuthorities::MaySign(const Authority* authority, Time now) const {
+  if (authority == nullptr || !authority->UsableAt(now)) return false;
+  const std::shared_ptr<const Bundle> bundle = options_.bundle->Current();
+  const std::string& id = authority->row.authority_id;
+  return authority->row.kind == AuthorityKind::kX509 ? !TaintedX509(*bundle, id)
+                                                     : !TaintedJwt(*bundle, id);
+}
+
+Status LocalAuthorities::GiveUpPrepared(AuthorityKind kind, Time now) {
+  const Authority* prepared = journal_.Find(kind, AuthorityStatus::kPrepared);
+  if (prepared == nullptr || MaySign(prepared, now)) return OkStatus();
+  options_.log->Warn("A prepared authority can no longer be used and is given up",
+                     {{"authority_id", prepared->row.authority_id}});
+  return journal_.Retire(prepared->row.authority_id);
 }
 
 Status LocalAuthorities::Prepare(AuthorityKind kind, Time now) {
@@ -240,21 +264,51 @@ Status LocalAuthorities::Activate(AuthorityKind kind, Time now) {
   return OkStatus();
 }
 
+// Before the loop has come to it, so that not even one more credential is signed.
+void LocalAuthorities::OnBundleChange() {
+  MutexLock lock(mu_);
+  ShowTaints();
+}
+
+// By the bundle as it is at this moment: whichever of a change and an adoption comes last sees the
+// other.
+void LocalAuthorities::ShowTaints() {
+  const std::shared_ptr<const Bundle> bundle = options_.bundle->Current();
+  auto show = [&](auto& current, bool tainted, AuthorityKind kind) {
+    if (tainted == current->tainted) return;
+    auto changed = *current;
+    changed.tainted = tainted;
+    current = std::make_shared<const decltype(changed)>(std::move(changed));
+    if (!tainted) return;
+    options_.log->Warn("The authority that signs is tainted: a successor takes its place",
+                       {{"kind", KindName(kind)}, {"authority_id", current->authority_id}});
+  };
+  if (current_x509_) {
+    show(current_x509_, TaintedX509(*bundle, current_x509_->authority_id), AuthorityKind::kX509);
+  }
+  if (current_jwt_) {
+    show(current_jwt_, TaintedJwt(*bundle, current_jwt_->authority_id), AuthorityKind::kJwt);
+  }
+}
+
 // Shows requests the authority that the journal calls active, if it can sign at all.
 void LocalAuthorities::Adopt(AuthorityKind kind) {
   const Authority* active = journal_.Find(kind, AuthorityStatus::kActive);
   if (active == nullptr || active->signer == nullptr) return;
   const JournalRow& row = active->row;
   MutexLock lock(mu_);
+  const bool known = kind == AuthorityKind::kX509
+                         ? current_x509_ && current_x509_->authority_id == row.authority_id
+                         : current_jwt_ && current_jwt_->authority_id == row.authority_id;
+  if (known) return;
   if (kind == AuthorityKind::kX509) {
-    if (current_x509_ && current_x509_->authority_id == row.authority_id) return;
-    current_x509_ = std::make_shared<const X509Ca>(
-        X509Ca{row.authority_id, *active->certificate, active->signer});
-    return;
+    current_x509_ = std::make_shared<const X509Ca>(X509Ca{
+        row.authority_id, *active->certificate, active->signer, FromUnixSeconds(row.activated_at)});
+  } else {
+    current_jwt_ = std::make_shared<const JwtSigner>(
+        JwtSigner{row.authority_id, active->signer, FromUnixSeconds(row.not_after)});
   }
-  if (current_jwt_ && current_jwt_->authority_id == row.authority_id) return;
-  current_jwt_ = std::make_shared<const JwtSigner>(
-      JwtSigner{row.authority_id, active->signer, FromUnixSeconds(row.not_after)});
+  ShowTaints();
 }
 
 // Bundle, then journal; the keys go as strays. Whatever a crash or a failure leaves over is found
@@ -310,7 +364,7 @@ Time LocalAuthorities::NextStepAt(Time now) const {
     CHECK(active != nullptr);  // a step that succeeded left one
     bool has_successor = journal_.Find(kind, AuthorityStatus::kPrepared) != nullptr;
     Time due = has_successor ? ActivateSuccessorAt(active->row) : PrepareSuccessorAt(active->row);
-    next = std::min(next, due > now ? due : now + kSettle);
+    next = std::min(next, due > now ? due : now + kBundleSettles);
   }
   for (const Authority& authority : journal_.authorities()) {
     next = std::min(next, std::max(PruneAt(authority.row.not_after), now + kRetryAfter));

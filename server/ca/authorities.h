@@ -7,6 +7,10 @@
 // the bundle has held since then. A failed journal write stops the step and is retried; it never
 // makes a new authority. A restart at any point changes no authority and loses no root.
 //
+// One that the bundle calls tainted signs nothing any more: a prepared successor takes its place at
+// once, or else one that is made at once. The tainted one stays in the bundle, so that what it
+// signed holds until it is replaced.
+//
 // Threads: thread-safe. Step() is called by one loop.
 #pragma once
 
@@ -26,16 +30,23 @@
 
 namespace writ {
 
+// How long a bundle that holds a new authority takes to be everywhere: agents look every few
+// seconds.
+inline constexpr Duration kBundleSettles = std::chrono::seconds(30);
+
 // An authority that signs. Immutable; taken as a snapshot per request.
 struct X509Ca {
   std::string authority_id;  // hex of the SKI
   Certificate certificate;
   std::shared_ptr<Signer> signer;
+  Time active_since{};   // the bundle has held it since then at the latest
+  bool tainted = false;  // then it shall not sign, and the next is on its way
 };
 struct JwtSigner {
   std::string authority_id;  // the kid
   std::shared_ptr<Signer> signer;
   Time not_after;
+  bool tainted = false;  // likewise
 };
 
 struct AuthoritiesOptions {
@@ -60,6 +71,9 @@ class Authorities {
 
   virtual std::shared_ptr<const X509Ca> CurrentX509() const = 0;
   virtual std::shared_ptr<const JwtSigner> CurrentJwt() const = 0;
+  // To be called after each change of the bundle, and Step() soon after: an authority that became
+  // tainted is one that no longer signs from here on.
+  virtual void OnBundleChange() = 0;
   // Does whatever is due at the clock's now and returns when the next step is due, a minute from
   // now at the latest. A failed step is logged and retried: the time returned is then soon.
   virtual Time Step() = 0;

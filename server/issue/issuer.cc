@@ -59,6 +59,12 @@ Result<Time> EndOf(Time now, Duration ttl, Time signer_end, std::string_view aut
                      FormatTime(signer_end) + ": a new one must be activated first");
 }
 
+Status RefuseTainted(bool tainted, std::string_view authority) {
+  if (!tainted) return OkStatus();
+  return Unavailable("the " + std::string(authority) +
+                     " authority is tainted and signs no more: its successor is on its way");
+}
+
 Json ListOf(const std::vector<std::string>& texts) {
   Json list = Json::MakeArray();
   for (const std::string& text : texts) list.Add(text);
@@ -148,6 +154,7 @@ AuditEvent EventOf(const X509Request& request, const Result<IssuedX509>& issued,
 
 Result<IssuedX509> OneLineIssuer::SignX509(const X509Request& request, X509Purpose purpose,
                                            const X509Ca& ca, Time now) const {
+  TRY(RefuseTainted(ca.tainted, "X.509"));
   TRY(CheckId(request.id, options_.trust_domain, purpose));
   Duration ttl = request.ttl > Duration::zero() ? request.ttl : DefaultTtl(purpose);
   CertificateTemplate leaf;
@@ -209,6 +216,7 @@ Result<IssuedX509> OneLineIssuer::IssueAgentX509(
 
 Result<IssuedX509> OneLineIssuer::SignDownstreamCa(const DownstreamCaRequest& request,
                                                    const X509Ca& ca, Time now) const {
+  TRY(RefuseTainted(ca.tainted, "X.509"));
   const TrustDomain& td = options_.trust_domain;
   CertificateTemplate wanted;
   wanted.serial = Serial::Generate(*options_.random);
@@ -245,6 +253,7 @@ Result<IssuedX509> OneLineIssuer::IssueDownstreamCa(const DownstreamCaRequest& r
 
 Result<IssuedJwt> OneLineIssuer::SignJwt(const JwtRequest& request, const JwtSigner& signer,
                                          Time now, AuditEvent& event) const {
+  TRY(RefuseTainted(signer.tainted, "JWT"));
   TRY(CheckId(request.id, options_.trust_domain, X509Purpose::kWorkload));
   std::vector<std::string> audience = request.audience;
   std::erase(audience, "");

@@ -117,6 +117,17 @@ TEST_F(IssuerTest, AnAuthorityWhoseLifeEndedSignsNothing) {
   EXPECT_EQ(issuer_->IssueJwt(Jwt(), "actor").code(), Code::kUnavailable);
 }
 
+TEST_F(IssuerTest, ATaintedAuthoritySignsNothing) {
+  authorities_.Taint();
+  EXPECT_EQ(IssueOne(Request()).code(), Code::kUnavailable);
+  EXPECT_EQ(issuer_->IssueJwt(Jwt(), "actor").code(), Code::kUnavailable);
+  const DownstreamCaRequest ca{.key = workload_.Public()};
+  EXPECT_EQ(issuer_->IssueDownstreamCa(ca, "actor").code(), Code::kUnavailable);
+  const std::vector<AuditEvent> events = audit_.Take();
+  ASSERT_EQ(events.size(), 3u);
+  for (const AuditEvent& event : events) EXPECT_EQ(event.outcome, "UNAVAILABLE");
+}
+
 TEST_F(IssuerTest, EachPurposeNamesItsOwnIdsAlone) {
   auto code = [&](const SpiffeId& id, X509Purpose purpose) {
     X509Request request = Request();

@@ -77,11 +77,11 @@ void Statement::Bind(int at, int64_t value) {
 
 // ---- Sqlite -------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<Sqlite>> Sqlite::Open(const std::string& path, Access access) {
+Result<std::unique_ptr<Sqlite>> Sqlite::Open(const std::string& path, Access access, Holds holds) {
   sqlite3* raw = nullptr;
   int code = sqlite3_open_v2(path.c_str(), &raw, OpenFlags(access), nullptr);
   CHECK(raw != nullptr);  // null only when there is no memory for a handle
-  std::unique_ptr<Sqlite> db(new Sqlite(path, raw));
+  std::unique_ptr<Sqlite> db(new Sqlite(path, holds, raw));
   if (code != SQLITE_OK) return db->ErrorOf(code);
   sqlite3_busy_timeout(raw, kLockWaitMilliseconds);
   TRY(db->RunScript(kSettings));
@@ -134,7 +134,7 @@ Status Sqlite::CheckIntegrity(bool deep) {
 }
 
 Status Sqlite::CopyTo(const std::string& path) {
-  std::unique_ptr<Sqlite> target = TRY(Open(path, Access::kCreate));
+  std::unique_ptr<Sqlite> target = TRY(Open(path, Access::kCreate, holds_));
   // A read transaction of our own: the copy is of this moment, and writers neither wait nor make
   // the copy begin again.
   TRY(RunScript("BEGIN; SELECT count(*) FROM sqlite_schema"));
@@ -172,6 +172,8 @@ Status Sqlite::ErrorOf(int code) const {
       return Unavailable(what + ": give the server more memory");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+      // Whoever works on a copy knows what it is a copy of, and says what to do.
+      if (holds_ == Holds::kCopy) return DataLoss(sqlite3_errstr(code));
       return DataLoss(what + ": stop the server and put a backup in its place with " +
                       "`writ-server restore`, which sets this file aside");
     default:

@@ -68,9 +68,12 @@ class Statement {
 class Sqlite {
  public:
   enum class Access { kCreate, kWrite, kRead };
+  // The server's store, or a copy of one: what to do about damage differs.
+  enum class Holds { kStore, kCopy };
 
   // Opens with Writ's settings: foreign keys, full durability, a bounded wait for locks.
-  static Result<std::unique_ptr<Sqlite>> Open(const std::string& path, Access access);
+  static Result<std::unique_ptr<Sqlite>> Open(const std::string& path, Access access,
+                                              Holds holds = Holds::kStore);
   ~Sqlite();
   Sqlite(const Sqlite&) = delete;
   Sqlite& operator=(const Sqlite&) = delete;
@@ -117,10 +120,12 @@ class Sqlite {
 
  private:
   friend class Statement;
-  Sqlite(std::string path, sqlite3* db) : path_(std::move(path)), db_(db) {}
+  Sqlite(std::string path, Holds holds, sqlite3* db)
+      : path_(std::move(path)), holds_(holds), db_(db) {}
   Result<Statement> Lend(std::string_view sql);
 
   const std::string path_;
+  const Holds holds_;
   sqlite3* const db_;  // owned
   std::map<std::string_view, Statement::Cached> statements_;
 };

@@ -22,6 +22,7 @@ namespace writ {
 namespace {
 
 constexpr mode_t kFileMode = 0600;
+constexpr int kAsidePerSecondMax = 100;
 
 std::string DirectoryOf(const std::string& path) {
   const std::string directory = std::filesystem::path(path).parent_path();
@@ -52,11 +53,11 @@ Status Rename(const std::string& from, const std::string& to) {
 }
 
 // A whole copy of `from` at `to`, which is not there yet.
-Status Copy(const std::string& from, const std::string& to) {
+Status Copy(const std::string& from, Sqlite::Holds holds, const std::string& to) {
   if (access(from.c_str(), F_OK) != 0 && errno == ENOENT) {
     return NotFound(from + " does not exist");
   }
-  std::unique_ptr<Sqlite> source = TRY(Sqlite::Open(from, Sqlite::Access::kRead));
+  std::unique_ptr<Sqlite> source = TRY(Sqlite::Open(from, Sqlite::Access::kRead, holds));
   const int64_t version = TRY(SchemaVersion(*source));
   if (version == 0) return FailedPrecondition(from + " is empty: it holds no store");
   TRY(MakeEmptyPrivate(to));
@@ -99,8 +100,11 @@ Result<BackupContents> FinishRestore(
     const std::string& path, Time now,
     const std::function<Status(const std::vector<JournalRow>&)>& accept) {
   {
-    std::unique_ptr<Sqlite> copy = TRY(Sqlite::Open(path, Sqlite::Access::kWrite));
-    TRY(copy->CheckIntegrity(true), "check the backup");
+    std::unique_ptr<Sqlite> copy =
+        TRY(Sqlite::Open(path, Sqlite::Access::kWrite, Sqlite::Holds::kCopy));
+    // Before anything reads or writes through it.
+    TRY(CheckSchema(*copy));
+    TRY(copy->CheckIntegrity(true), "check it");
   }
   std::unique_ptr<Store> store = TRY(OpenSqliteStore({.path = path}));
   TRY(accept(TRY(store->journal().Load())));
@@ -123,8 +127,15 @@ Result<std::string> SetAside(const std::string& path, Time now) {
     // Failure is the very case that a restore is for: the files are kept as they are.
     (void)(*old)->RunScript("PRAGMA wal_checkpoint(TRUNCATE)").ok();
   }
-  const std::string aside = path + ".replaced-" + std::to_string(ToUnixSeconds(now));
-  if (link(path.c_str(), aside.c_str()) != 0) {
+  const std::string first = path + ".replaced-" + std::to_string(ToUnixSeconds(now));
+  std::string aside = first;
+  // One that stands there, of a restore in the same second, is another store: it is left alone.
+  int failed = link(path.c_str(), aside.c_str());
+  for (int number = 2; failed != 0 && errno == EEXIST && number <= kAsidePerSecondMax; ++number) {
+    aside = first + "-" + std::to_string(number);
+    failed = link(path.c_str(), aside.c_str());
+  }
+  if (failed != 0) {
     return Unavailable("set " + path + " aside as " + aside + ": " + std::strerror(errno));
   }
   for (const char* suffix : {"-wal", "-shm"}) {
@@ -143,7 +154,7 @@ Result<BackupContents> BackUpSqliteStore(const std::string& path, const std::str
   const std::string partial = to + ".partial";
   TRY(RemoveDatabase(partial));
   Result<BackupContents> contents = [&]() -> Result<BackupContents> {
-    TRY(Copy(path, partial));
+    TRY(Copy(path, Sqlite::Holds::kStore, partial));
     BackupContents made = TRY(FinishBackup(partial));
     TRY(SyncFile(partial));
     TRY(Rename(partial, to));
@@ -166,7 +177,7 @@ Result<BackupContents> RestoreSqliteStore(
   const std::string partial = path + ".partial";
   TRY(RemoveDatabase(partial));
   Result<BackupContents> contents = [&]() -> Result<BackupContents> {
-    TRY(Copy(from, partial));
+    TRY(Copy(from, Sqlite::Holds::kCopy, partial));
     BackupContents made = TRY(FinishRestore(partial, now, accept));
     TRY(SyncFile(partial));
     made.set_aside = TRY(SetAside(path, now));

@@ -4,12 +4,16 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "core/base/file.h"
 #include "core/base/mutex.h"
 #include "core/base/thread.h"
+#include "server/store/sqlite.h"
 #include "server/store/store.h"
 #include "test/support/paths.h"
 
@@ -192,6 +196,62 @@ TEST_F(SqliteBackupTest, RestoreThatFailsChangesNothing) {
   EXPECT_EQ(RestoreSqliteStore(path_, path_, kRestoredAt, refuse).code(), Code::kInvalidArgument);
   EXPECT_EQ(Files(), (std::vector<std::string>{"backup.sqlite", "store.sqlite"}));
   EXPECT_TRUE(Open(path_)->entries().Get("1").ok());
+}
+
+// Whoever can write a backup's file could else have a statement run with the server's writes.
+TEST_F(SqliteBackupTest, ABackupWithAnythingThatIsNotOursIsRefused) {
+  const std::array<std::string, 6> additions = {
+      "CREATE TRIGGER t AFTER DELETE ON changes BEGIN DELETE FROM agents; END",
+      "CREATE VIEW v AS SELECT * FROM join_tokens",
+      "CREATE TABLE extra (id INTEGER)",
+      "CREATE INDEX i ON entries (hint)",
+      "ALTER TABLE agents ADD COLUMN extra TEXT",
+      "DROP INDEX entries_by_parent"};
+  ASSERT_TRUE(Open(path_)->Close().ok());
+  for (const std::string& sql : additions) {
+    ASSERT_TRUE(BackUpSqliteStore(path_, backup_).ok());
+    ASSERT_TRUE((*Sqlite::Open(backup_, Sqlite::Access::kWrite))->RunScript(sql).ok());
+    const Result<BackupContents> restored = Restore();
+    EXPECT_EQ(restored.code(), Code::kFailedPrecondition) << sql;
+    EXPECT_NE(restored.status().message().find("schema is not Writ's"), std::string::npos) << sql;
+    EXPECT_EQ(Files(), (std::vector<std::string>{"backup.sqlite", "store.sqlite"}));
+  }
+}
+
+TEST_F(SqliteBackupTest, RestoresWithinOneSecondEachSetAsideWhatWasThere) {
+  std::unique_ptr<Store> store = Open(path_);
+  ASSERT_TRUE(BackUpSqliteStore(path_, backup_).ok());
+  std::set<std::string> asides;
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(Create(*store, std::to_string(i)).ok());
+    store.reset();
+    const Result<BackupContents> restored = Restore();
+    ASSERT_TRUE(restored.ok()) << restored.status().ToString();
+    EXPECT_TRUE(asides.insert(restored->set_aside).second);
+    EXPECT_TRUE(Open(restored->set_aside)->entries().Get(std::to_string(i)).ok());
+    store = Open(path_);
+    EXPECT_EQ(Count(*store), 0u);
+  }
+}
+
+// One says what to do, and names nothing but the backup.
+TEST_F(SqliteBackupTest, ADamagedBackupIsToldInOneSentence) {
+  std::unique_ptr<Store> store = Open(path_);
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(Create(*store, std::to_string(i)).ok());
+  ASSERT_TRUE(BackUpSqliteStore(path_, backup_).ok());
+  ASSERT_TRUE(store->Close().ok());
+  std::string bytes = ReadFile(backup_, size_t{1} << 24).value();
+  std::fill(bytes.begin() + 8192, bytes.end(), '\xff');
+  for (const std::string& damaged : {bytes, std::string(8192, 'x')}) {
+    std::ofstream(backup_) << damaged;
+    const Status status = Restore().status();
+    EXPECT_EQ(status.code(), Code::kDataLoss);
+    EXPECT_TRUE(status.message().starts_with(backup_ + " is damaged (")) << status.message();
+    EXPECT_TRUE(status.message().ends_with("): restore from another backup; nothing was changed"))
+        << status.message();
+    EXPECT_EQ(status.message().find("writ-server restore"), std::string::npos);
+    EXPECT_EQ(status.message().find(path_), std::string::npos);
+  }
 }
 
 TEST_F(SqliteBackupTest, DamagedStoreIsReplacedAndKept) {

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/sqlite_schema.h"
 
+#include <algorithm>
+#include <set>
 #include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/base/bytes.h"
 
 namespace writ {
 namespace {
@@ -143,6 +149,25 @@ Status RunStep(Sqlite& db, const char* step, int64_t version) {
   return db.RunScript("COMMIT");
 }
 
+// Type, name, table and text of each object.
+using SchemaObjects = std::set<std::tuple<std::string, std::string, std::string, std::string>>;
+
+Result<SchemaObjects> ObjectsOf(Sqlite& db) {
+  SchemaObjects objects;
+  Statement all = TRY(db.Query("SELECT type, name, tbl_name, sql FROM sqlite_schema"));
+  while (TRY(all.Step())) objects.emplace(all.Text(0), all.Text(1), all.Text(2), all.Text(3));
+  return objects;
+}
+
+Status DiffersIn(const SchemaObjects& some, const SchemaObjects& others, const char* how) {
+  for (const auto& object : some) {
+    if (others.contains(object)) continue;
+    return FailedPrecondition("its schema is not Writ's: the " + Printable(std::get<0>(object)) +
+                              " " + Printable(std::get<1>(object)) + how);
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 std::span<const char* const> SchemaSteps() { return kSteps; }
@@ -162,6 +187,16 @@ Result<int64_t> SchemaVersion(Sqlite& db, std::span<const char* const> steps) {
         ": run the newer Writ that wrote it, or put back a backup from before the upgrade");
   }
   return version;
+}
+
+Status CheckSchema(Sqlite& db, std::span<const char* const> steps) {
+  const int64_t version = TRY(SchemaVersion(db, steps));
+  std::unique_ptr<Sqlite> fresh = TRY(Sqlite::Open(":memory:", Sqlite::Access::kCreate));
+  TRY(Migrate(*fresh, steps.first(static_cast<size_t>(version))));
+  const SchemaObjects ours = TRY(ObjectsOf(*fresh));
+  const SchemaObjects found = TRY(ObjectsOf(db));
+  TRY(DiffersIn(found, ours, " is not one of its own"));
+  return DiffersIn(ours, found, " is missing");
 }
 
 Status Migrate(Sqlite& db, std::span<const char* const> steps) {

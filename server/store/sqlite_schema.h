@@ -17,6 +17,10 @@ std::span<const char* const> SchemaSteps();
 // `steps` lead to, or when the file is of another program.
 Result<int64_t> SchemaVersion(Sqlite& db, std::span<const char* const> steps = SchemaSteps());
 
+// FailedPrecondition when the file holds anything but the tables and indexes of its version, such
+// as a trigger, which would run with the server's own writes.
+Status CheckSchema(Sqlite& db, std::span<const char* const> steps = SchemaSteps());
+
 // Brings the file to the last version, each step in a transaction of its own.
 Status Migrate(Sqlite& db, std::span<const char* const> steps = SchemaSteps());
 

@@ -102,13 +102,13 @@ Result<std::unique_ptr<Store>> OpenSqliteStore(const SqliteOptions& options) {
   return std::unique_ptr<Store>(std::make_unique<SqliteStore>(options.path, std::move(db)));
 }
 
-Status CheckSqliteStore(const std::string& path) {
+Status CheckSqliteStore(const std::string& path, bool deep) {
   if (access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
     return NotFound(path + " does not exist: the server's first start makes it");
   }
   std::unique_ptr<Sqlite> db = TRY(Sqlite::Open(path, Sqlite::Access::kRead));
   TRY(SchemaVersion(*db));
-  return db->CheckIntegrity(true);
+  return deep ? db->CheckIntegrity(true) : OkStatus();
 }
 
 }  // namespace writ

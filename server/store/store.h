@@ -221,9 +221,9 @@ struct SqliteOptions {
 // do).
 Result<std::unique_ptr<Store>> OpenSqliteStore(const SqliteOptions& options);
 
-// The whole integrity check of a store that may be in use or not; changes nothing. NotFound when
-// there is none yet.
-Status CheckSqliteStore(const std::string& path);
+// Whether a store that may be in use or not is one of ours, and `deep` whether it is whole; changes
+// nothing. NotFound when there is none yet.
+Status CheckSqliteStore(const std::string& path, bool deep = true);
 
 // What a backup holds, and where a restore put the store that was there before (empty: none was).
 struct BackupContents {

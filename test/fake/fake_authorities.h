@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FakeAuthorities: signing authorities with real keys in memory that never rotate.
+// FakeAuthorities: signing authorities with real keys in memory that never rotate; a test may taint
+// them.
 #pragma once
 
 #include <memory>
@@ -34,10 +35,19 @@ class FakeAuthorities final : public Authorities {
 
   std::shared_ptr<const X509Ca> CurrentX509() const override { return x509_; }
   std::shared_ptr<const JwtSigner> CurrentJwt() const override { return jwt_; }
+  void OnBundleChange() override {}
   Time Step() override { return x509_->certificate.not_after(); }
 
+  void Taint() {
+    X509Ca x509 = *x509_;
+    JwtSigner jwt = *jwt_;
+    x509.tainted = jwt.tainted = true;
+    x509_ = std::make_shared<const X509Ca>(std::move(x509));
+    jwt_ = std::make_shared<const JwtSigner>(std::move(jwt));
+  }
+
  private:
-  std::shared_ptr<const X509Ca> x509_;    // constant after construction
+  std::shared_ptr<const X509Ca> x509_;    // of the test's thread
   std::shared_ptr<const JwtSigner> jwt_;  // likewise
 };
 

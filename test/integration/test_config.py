@@ -90,10 +90,39 @@ def test_missing_file_and_wrong_use_say_so():
 
 
 def test_examples_are_valid():
-    for program, name in (("writ-server", "server.yaml"), ("writ-agent", "agent.yaml")):
-        path = pathlib.Path(__file__).resolve().parent.parent.parent / "conf" / name
-        code, output = run(program, "validate", path.read_text())
-        expect(code == 0, f"conf/{name}: {output}")
+    with Deployment() as deployment:
+        deployment.start_server()
+        bundle = deployment.directory / "bundle.pem"
+        bundle.write_text(deployment.writ("bundle", "show"))
+        place = str(deployment.directory / "example")
+        places = {"writ-server": ["--data-dir", place, "--listen-admin-socket", place + "/s/s"],
+                  "writ-agent": ["--data-dir", place, "--workload-socket", place + "/w/s",
+                                 "--admin-socket", place + "/a/s",
+                                 "--server-bundle-file", str(bundle)]}
+        for program, name in (("writ-server", "server.yaml"), ("writ-agent", "agent.yaml")):
+            path = pathlib.Path(__file__).resolve().parent.parent.parent / "conf" / name
+            code, output = run(program, "validate", path.read_text(), *places[program])
+            expect(code == 0, f"conf/{name}: {output}")
+        expect(not pathlib.Path(place).exists(), "validate made something")
+
+
+def test_what_a_start_would_refuse_is_not_valid():
+    with tempfile.TemporaryDirectory() as place:
+        server = {"trust_domain": "example.org", "data_dir": place + "/data",
+                  "listen": {"admin_socket": place + "/run/admin.sock"}}
+        code, output = run("writ-server", "validate", server)
+        expect(code == 0, output)
+        refused("writ-server", {**server, "admin_ids": ["spiffe://example.org"]}, "admin_ids")
+        refused("writ-server", {**server, "audit": {"path": place + "/no/audit"}}, "audit.path")
+        listen = {**server["listen"], "socket_group": "no-such-group"}
+        refused("writ-server", {**server, "listen": listen}, "listen.socket_group")
+        code, output = run("writ-server", "validate",
+                           {**server, "proxy_protocol_trusted_cidrs": ["0.0.0.0/0"]})
+        expect(code == 0 and "every IPv4 address" in output, output)
+        agent = {"trust_domain": "example.org", "data_dir": place + "/agent",
+                 "workload_socket": place + "/public/w", "admin_socket": place + "/private/a",
+                 "server": {"address": "localhost:1", "bundle_file": place + "/bundle.pem"}}
+        refused("writ-agent", agent, "server.bundle_file", place + "/bundle.pem")
 
 
 def test_environment_wins_over_file_and_flag_over_environment():

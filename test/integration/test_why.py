@@ -44,7 +44,8 @@ def test_a_refusal_leads_to_the_selector_that_is_missing():
         assert answer["nearest"][0]["missing"] == ["unix:uid:4242"], answer
         assert f"it has unix:uid:{os.getuid()}" in answer["nearest"][0]["why"], answer
         assert answer["agent"]["spiffe_id"].startswith(spiffe_id("/spire/agent/join_token/"))
-        assert answer["advice"], answer
+        assert f"writ why --spiffe-id {answer['agent']['spiffe_id']}" in answer["advice"][-1]
+        assert f"writ why --spiffe-id {spiffe_id('/web')}" in answer["advice"][-1], answer
 
         # The workload itself learns of its selectors, and of no entry.
         own = d.workload_json("why")
@@ -105,6 +106,23 @@ def test_the_server_says_which_agents_an_entry_reaches():
         assert "is banned" in banned["entries"][0]["obstacles"][0], banned
         none = d.writ("why", "--spiffe-id", spiffe_id("/none"))
         assert "No entry gives it out" in none, none
+        node = d.writ_json("why", "--spiffe-id", spiffe_id("/node"))
+        assert node["entries"][0]["node_alias"] and "--parent-id" in node["advice"][0], node
+
+
+def test_a_question_to_the_wrong_daemon_says_whom_to_ask():
+    with Deployment() as d:
+        d.start_server()
+        d.start_agent()
+        agent = d.agents["agent"].config["admin_socket"]
+        for arguments, socket_path, asked in (
+                (["--spiffe-id", spiffe_id("/web")], agent, "server's admin socket"),
+                (["--pid", "1"], d.server_socket, "agent/admin.sock")):
+            try:
+                d.writ("why", *arguments, socket_path=socket_path)
+                raise AssertionError(f"answered: {arguments}")
+            except CommandFailed as failure:
+                assert failure.code == 1 and asked in failure.output, failure.output
 
 
 def test_wrong_use_ends_with_status_2():

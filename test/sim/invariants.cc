@@ -23,6 +23,10 @@ constexpr Duration kBundleFresh = minutes(45);
 constexpr size_t kAuthoritiesMax = 6;
 // Of each kind one each half day, for two days, and the newest.
 constexpr size_t kJournalRowsMax = 10;
+// One more of each for each that was tainted, and a successor that was given up with it.
+constexpr size_t kRowsPerTaintMax = 4;
+// An agent that is in step hears of a taint and has new SVIDs in a turn or two.
+constexpr Duration kTaintHandled = minutes(30);
 // One of each kind on its way into a journal that cannot be written.
 constexpr size_t kKeysOnTheirWayMax = 2;
 // Each new token is a new agent; the rows of those that are over go a day later.
@@ -52,13 +56,16 @@ Duration Simulation::Look() {
 void Simulation::LookAtServer() {
   ServerState& state = *server_.running()->state;
   const std::shared_ptr<const Bundle> bundle = state.bundle->Current();
-  Expect(bundle->x509.size() <= kAuthoritiesMax && bundle->jwt.size() <= kAuthoritiesMax,
+  const size_t tainted = kRowsPerTaintMax * static_cast<size_t>(counts_.taints);
+  const size_t authorities_max = kAuthoritiesMax + tainted;
+  Expect(bundle->x509.size() <= authorities_max && bundle->jwt.size() <= authorities_max,
          "the bundle holds " + std::to_string(bundle->x509.size()) + " X.509 and " +
              std::to_string(bundle->jwt.size()) + " JWT authorities");
   Expect(state.registry->CountAgents({}) <= kAgentRowsPerAgentMax * agents_.size(),
          "rows of agents that are over stay behind");
   Result<std::vector<JournalRow>> journal = state.store->journal().Load();
-  Expect(journal.ok() && journal->size() <= kJournalRowsMax, "authorities that are over stay");
+  Expect(journal.ok() && journal->size() <= kJournalRowsMax + tainted,
+         "authorities that are over stay");
   const size_t keys = ListDirectory(server_.keys_path())->size();
   Expect(!journal.ok() || keys <= journal->size() + kKeysOnTheirWayMax, "keys are left behind");
   authorities_.insert(state.authorities->CurrentX509()->authority_id);
@@ -76,6 +83,7 @@ void Simulation::LookAtEntries(SimAgent& agent, int uid) {
   for (const Identity& identity : update->identities) {
     LookAtHeld(agent, identity);
     if (identity.x509) held.insert(identity.entry->id);
+    LookAtTaints(agent, identity);
   }
   if (!agent.in_step || agent.contact.in_call || agent.contact.call_failed) return;
   // In step with the server, so nothing is missing.
@@ -115,12 +123,30 @@ void Simulation::LookAtHeld(SimAgent& agent, const Identity& identity) {
          "an agent holds " + entry.id + " as it was before its last sync");
 }
 
+// What a tainted authority signed is replaced by whoever has heard of it and was answered.
+void Simulation::LookAtTaints(SimAgent& agent, const Identity& identity) {
+  const bool heard = agent.in_step && !agent.contact.in_call && !agent.contact.call_failed &&
+                     !server_.taint_waits && server_.taint_handled &&
+                     world_.Monotonic() > *server_.taint_handled + kTaintHandled;
+  const std::shared_ptr<const Bundle> bundle = agent.cache()->CurrentBundle();
+  if (!heard || !identity.x509 || !bundle) return;
+  Expect(!TaintedKeyIds(*bundle).contains(identity.x509->authority_key_id),
+         "the SVID of " + identity.entry->id + " is still a tainted authority's");
+}
+
+// Whether a peer has every authority that signs by now: the one that takes a tainted one's place
+// signs at once, and whoever has not looked since does not know it.
+bool Simulation::HasSeenBundle(const SimAgent& verifier) const {
+  const std::optional<MonoTime>& fetched = verifier.contact.bundle_fetched;
+  return verifier.started() && fetched && *fetched + kBundleFresh >= world_.Monotonic() &&
+         !server_.taint_waits && (!server_.taint_handled || *fetched > *server_.taint_handled);
+}
+
 void Simulation::VerifyAtPeers() {
   for (int i = 0; i < kVerificationsPerLook; ++i) {
     SimAgent& holder = AnyAgent();
     SimAgent& verifier = AnyAgent();
-    if (!holder.started() || !verifier.started() || !verifier.contact.bundle_fetched) continue;
-    if (*verifier.contact.bundle_fetched + kBundleFresh < world_.Monotonic()) continue;
+    if (!holder.started() || !HasSeenBundle(verifier)) continue;
     const std::shared_ptr<const Bundle> bundle = verifier.cache()->CurrentBundle();
     const auto update =
         holder.cache()->Lookup(SelectorsOf(static_cast<int>(world_.random() % kUidsPerAgent)));
@@ -149,8 +175,7 @@ void Simulation::VerifyJwt(SimAgent& agent) {
   agent.contact = turn;  // of which this call is no part: the agent is as much in step as before
   if (!jwt.ok()) return;
   for (auto& verifier : agents_) {
-    if (!verifier->started() || !verifier->contact.bundle_fetched) continue;
-    if (*verifier->contact.bundle_fetched + kBundleFresh < world_.Monotonic()) continue;
+    if (!HasSeenBundle(*verifier)) continue;
     const std::shared_ptr<const Bundle> bundle = verifier->cache()->CurrentBundle();
     if (!bundle) continue;
     Result<JwtSvid> valid =

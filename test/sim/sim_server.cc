@@ -77,6 +77,11 @@ Duration SimServer::Step() {
     ++starts;
   }
   const Time due = running_->state->authorities->Step();
+  const Authorities& authorities = *running_->state->authorities;
+  if (taint_waits && !authorities.CurrentX509()->tainted && !authorities.CurrentJwt()->tainted) {
+    taint_waits = false;
+    taint_handled = world_->Monotonic();
+  }
   if (clock.Now() >= running_->rotate_own_at) {
     if (Status own = RotateOwn(); !own.ok()) log.Error("own SVID", {{"error", own}});
   }

@@ -73,6 +73,9 @@ class SimServer {
   MonoTime clock_off_until{};   // and is right again then
   int lose_requests = 0;        // so many calls are answered Unavailable, not done
   int lose_replies = 0;         // so many calls are done and answered Unavailable
+  // A tainted authority waits for its successor, and when the last one got it.
+  bool taint_waits = false;
+  std::optional<MonoTime> taint_handled;
   // What was seen.
   std::set<std::string> serials;
   bool serial_came_twice = false;

@@ -60,6 +60,9 @@ void Simulation::Schedule() {
   world_.Every(kEntryChangeEvery, [this] { return ChangeAnEntry(); });
   world_.Every(kTroubleEvery, [this] { return Trouble(); });
   world_.Every(kLookEvery, [this] { return Look(); });
+  if (options_.taint_every > Duration::zero()) {
+    world_.Every(options_.taint_every, [this] { return Taint(); });
+  }
 }
 
 void Simulation::StartAgents() {
@@ -194,6 +197,33 @@ Duration Simulation::Trouble() {
     }
   }
   return world_.UpTo(kTroubleEvery * 2);
+}
+
+// An operator who has learned that the keys that sign are known to somebody else.
+Duration Simulation::Taint() {
+  const Duration again = world_.UpTo(options_.taint_every * 2);
+  if (!server_.running()) return again;
+  ServerState& state = *server_.running()->state;
+  const std::string x509 = state.authorities->CurrentX509()->certificate.subject_key_id();
+  const std::string jwt = state.authorities->CurrentJwt()->authority_id;
+  const bool done = state.bundle
+                        ->Edit([&](Bundle& bundle) {
+                          for (X509Authority& authority : bundle.x509) {
+                            authority.tainted |= authority.certificate.subject_key_id() == x509;
+                          }
+                          for (JwtAuthority& authority : bundle.jwt) {
+                            authority.tainted |= authority.key_id == jwt;
+                          }
+                          return OkStatus();
+                        })
+                        .ok();
+  if (!done) return again;
+  ++counts_.taints;
+  server_.taint_waits = true;
+  Expect(state.authorities->CurrentX509()->tainted && state.authorities->CurrentJwt()->tainted,
+         "a tainted authority may sign");
+  server_.Step();  // which a change of the bundle is followed by
+  return again;
 }
 
 // An operator who brings dead agents back, with a new token where the old identity is over.

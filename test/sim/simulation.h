@@ -25,6 +25,7 @@ struct SimulationOptions {
   int agents;
   int entries_per_agent;
   Duration sync_interval;
+  Duration taint_every = Duration::zero();  // on average; zero: never
 };
 
 class Simulation {
@@ -44,6 +45,7 @@ class Simulation {
     int agent_starts = 0;
     size_t x509_issued = 0;
     size_t authorities_seen = 0;
+    int taints = 0;
   };
   const Counts& counts() const { return counts_; }
 
@@ -62,6 +64,7 @@ class Simulation {
   void CreateEntry(SimAgent& agent);
   void Observe(const std::string& entry_id);
   Duration Trouble();
+  Duration Taint();
   Duration KeepAgentsRunning();
 
   // What must hold.
@@ -73,6 +76,8 @@ class Simulation {
   void VerifyJwt(SimAgent& agent);
   void LookAtServer();
   void LookAtAudit();
+  void LookAtTaints(SimAgent& agent, const Identity& identity);
+  bool HasSeenBundle(const SimAgent& verifier) const;
   void Expect(bool holds, const std::string& sentence);
 
   Selectors SelectorsOf(int uid) const;

@@ -21,6 +21,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::minutes;
 
+constexpr uint64_t kTaintSeed = 20261129;
 // The first two have their disk fail while authorities are made, and SVIDs end while the server is
 // away.
 constexpr std::array<uint64_t, 3> kSeeds = {215492768, 317827038, 20260922};
@@ -46,13 +47,13 @@ void Live(SimulationOptions options) {
   Simulation simulation(options);
   const std::string failure = simulation.Run();
   const Simulation::Counts& counts = simulation.counts();
-  const std::string told = std::to_string(counts.looks) + " looks, " +
-                           std::to_string(counts.x509_issued) + " X.509-SVIDs of " +
-                           std::to_string(counts.authorities_seen) + " authorities, " +
-                           std::to_string(counts.verified) + " and " + std::to_string(counts.jwts) +
-                           " JWT-SVIDs verified by peers, " + std::to_string(counts.entry_changes) +
-                           " entry changes, starts: " + std::to_string(counts.server_starts) +
-                           " of the server, " + std::to_string(counts.agent_starts) + " of agents";
+  const std::string told =
+      std::to_string(counts.looks) + " looks, " + std::to_string(counts.x509_issued) +
+      " X.509-SVIDs of " + std::to_string(counts.authorities_seen) + " authorities, " +
+      std::to_string(counts.verified) + " and " + std::to_string(counts.jwts) +
+      " JWT-SVIDs verified by peers, " + std::to_string(counts.entry_changes) + " entry changes, " +
+      std::to_string(counts.taints) + " taints, starts: " + std::to_string(counts.server_starts) +
+      " of the server, " + std::to_string(counts.agent_starts) + " of agents";
   printf("seed %llu: %s\n", static_cast<unsigned long long>(options.seed), told.c_str());
   ASSERT_TRUE(failure.empty()) << failure << "repeat with WRIT_SIM_SEED=" << options.seed;
   const int days = static_cast<int>(options.life / hours(24));
@@ -62,6 +63,8 @@ void Live(SimulationOptions options) {
   EXPECT_GT(counts.server_starts, days) << told;
   EXPECT_GT(counts.agent_starts, options.agents + days / 2) << told;
   EXPECT_GT(counts.x509_issued, static_cast<size_t>(days * options.agents * 48)) << told;
+  const int taints_min = options.taint_every > Duration::zero() ? days : 0;
+  EXPECT_GE(counts.taints, taints_min) << told;
 }
 
 SimulationOptions Week(uint64_t seed) {
@@ -75,6 +78,15 @@ SimulationOptions Week(uint64_t seed) {
 TEST(SimulationTest, AWeekOfTroubleBreaksNothing) {
   if (std::optional<uint64_t> given = SeedFrom(ProcessEnvironment())) return Live(Week(*given));
   for (uint64_t seed : kSeeds) Live(Week(seed));
+}
+
+// The authorities that sign are tainted again and again while everything else goes wrong as well.
+TEST(SimulationTest, TaintedAuthoritiesAreReplacedAndNobodyIsLeftBehind) {
+  const std::optional<uint64_t> given = SeedFrom(ProcessEnvironment());
+  SimulationOptions options = Week(given ? *given : kTaintSeed);
+  options.life = hours(24 * 3);
+  options.taint_every = hours(7);
+  Live(options);
 }
 
 TEST(SimulationTest, AMonthOfTroubleBreaksNothing) {
