@@ -58,10 +58,10 @@ void AddIdentities(const WorkloadUpdate& update, Response& response) {
 void AddNearest(const std::vector<NearEntry>& nearest, Response& response) {
   for (const NearEntry& near : nearest) {
     v1::NearEntry& out = *response.add_nearest();
-    out.set_entry_id(near.entry->id);
-    out.set_spiffe_id(near.entry->spiffe_id.text());
-    out.set_parent_id(near.entry->parent_id.text());
-    for (const Selector& selector : near.entry->selectors) out.add_selectors(selector.text());
+    out.set_entry_id(near.entry.id);
+    out.set_spiffe_id(near.entry.spiffe_id.text());
+    out.set_parent_id(near.entry.parent_id.text());
+    for (const Selector& selector : near.entry.selectors) out.add_selectors(selector.text());
     for (const Selector& selector : near.missing) out.add_missing(selector.text());
     out.set_why(near.why);
   }
@@ -101,15 +101,17 @@ std::vector<std::string> AdviceFor(const Response& response, const Subject& subj
   }
   if (!response.identities().empty()) {
     if (subject.refusal) {
-      advice.push_back("An entry matches by now: the workload gets its identity when it asks "
-                       "again.");
+      advice.push_back(
+          "An entry matches by now: the workload gets its identity when it asks "
+          "again.");
     }
     return advice;
   }
   if (scope == Scope::kCallerAlone) {
-    advice.push_back("No entry has only selectors of this process. An operator sees the entries "
-                     "that came closest: `writ why --pid " + std::to_string(subject.pid) +
-                     "` as one who may use the agent's admin socket.");
+    advice.push_back(
+        "No entry has only selectors of this process. An operator sees the entries "
+        "that came closest: `writ why --pid " +
+        std::to_string(subject.pid) + "` as one who may use the agent's admin socket.");
     return advice;
   }
   if (agent.problem().empty() && agent.entries() == 0) {
@@ -117,11 +119,13 @@ std::vector<std::string> AdviceFor(const Response& response, const Subject& subj
                      CreateCommand(agent, subject.found.selectors) + ".");
     return advice;
   }
-  advice.push_back("Change the entry or the process so that each selector of the entry is one of "
-                   "the process, or create an entry: " +
-                   CreateCommand(agent, subject.found.selectors) + ".");
-  advice.push_back("If you expect an entry that is not listed: `writ why --spiffe-id ID` on the "
-                   "server says which agents get it.");
+  advice.push_back(
+      "Change the entry or the process so that each selector of the entry is one of "
+      "the process, or create an entry: " +
+      CreateCommand(agent, subject.found.selectors) + ".");
+  advice.push_back(
+      "If you expect an entry that is not listed: `writ why --spiffe-id ID` on the "
+      "server says which agents get it.");
   return advice;
 }
 
@@ -206,9 +210,10 @@ Subject AgentWhyApi::Remember(Refusal refusal) const {
 // A caller that is not the one who was refused learns nothing, not even that there was a refusal.
 Result<Subject> AgentWhyApi::OwnSubject(const Caller& caller, const Request& request) {
   if (request.has_pid() && request.pid() != caller.pid()) {
-    return PermissionDenied("the workload socket tells a process about itself alone; ask about "
-                            "process " + std::to_string(request.pid()) +
-                            " on the agent's admin socket");
+    return PermissionDenied(
+        "the workload socket tells a process about itself alone; ask about "
+        "process " +
+        std::to_string(request.pid()) + " on the agent's admin socket");
   }
   Subject own = TRY(Examine(caller));
   TRY(limit_.Admit(kMethod, caller, own.found.selectors));
@@ -216,8 +221,9 @@ Result<Subject> AgentWhyApi::OwnSubject(const Caller& caller, const Request& req
   std::optional<Refusal> refusal = options_.refusals->Find(request.refusal_id());
   if (!refusal || refusal->uid != caller.uid() || refusal->gid != caller.gid() ||
       refusal->selectors != own.found.selectors) {
-    return NotFound("no refusal of yours is kept under this ID; what others were refused is told "
-                    "on the agent's admin socket");
+    return NotFound(
+        "no refusal of yours is kept under this ID; what others were refused is told "
+        "on the agent's admin socket");
   }
   return Remember(*std::move(refusal));
 }
@@ -253,12 +259,12 @@ Status AgentWhyApi::Explain(const Caller& caller, const Request& request, Respon
       options_.cache->Lookup(subject.found.selectors);
   AddIdentities(*update, response);
   if (everything) {
-    std::vector<std::shared_ptr<const Entry>> entries = options_.cache->Entries();
-    std::erase_if(entries, [](const auto& entry) { return IsForNodes(*entry); });
+    std::vector<PackedEntry> entries = options_.cache->Entries();
+    std::erase_if(entries, IsForNodes);
     response.mutable_agent()->set_entries(static_cast<int64_t>(entries.size()));
-    std::erase_if(entries, [&update](const std::shared_ptr<const Entry>& entry) {
+    std::erase_if(entries, [&update](const PackedEntry& entry) {
       return std::ranges::any_of(update->identities, [&entry](const Identity& identity) {
-        return identity.entry->id == entry->id;
+        return identity.entry->id == entry.id();
       });
     });
     AddNearest(NearestEntries(entries, subject.found, options_.clock->Now()), response);

@@ -12,8 +12,10 @@ namespace {
 constexpr int kChainCertificatesMax = 16;
 constexpr int kAuthoritiesMax = 1000;
 
-Status InTrustDomain(const SpiffeId& id, const TrustDomain& td) {
-  if (id.MemberOf(td)) return OkStatus();
+Result<SpiffeId> MemberFromProto(const spire::api::types::SPIFFEID& proto, const TrustDomain& td) {
+  if (proto.trust_domain() == td.name()) return SpiffeId::FromPath(td, proto.path());
+  SpiffeId id = TRY(IdFromProto(proto));
+  if (id.MemberOf(td)) return id;
   return InvalidArgument("\"" + id.text() + "\" is not in trust domain " + td.name());
 }
 
@@ -26,12 +28,10 @@ Result<SpiffeId> IdFromProto(const spire::api::types::SPIFFEID& id) {
 
 Result<Entry> EntryFromProto(const spire::api::types::Entry& proto, const TrustDomain& td) {
   TRY(ValidateEntryId(proto.id()), "entry ID");
-  SpiffeId spiffe_id = TRY(IdFromProto(proto.spiffe_id()), "SPIFFE ID");
-  SpiffeId parent_id = TRY(IdFromProto(proto.parent_id()), "parent ID");
+  SpiffeId spiffe_id = TRY(MemberFromProto(proto.spiffe_id(), td), "SPIFFE ID");
+  SpiffeId parent_id = TRY(MemberFromProto(proto.parent_id(), td), "parent ID");
   Entry entry{
       .id = proto.id(), .spiffe_id = std::move(spiffe_id), .parent_id = std::move(parent_id)};
-  TRY(InTrustDomain(entry.spiffe_id, td), "SPIFFE ID");
-  TRY(InTrustDomain(entry.parent_id, td), "parent ID");
   if (entry.spiffe_id.IsReserved()) {
     return InvalidArgument("SPIFFE ID " + entry.spiffe_id.text() + " is reserved");
   }

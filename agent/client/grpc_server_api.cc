@@ -104,7 +104,7 @@ class GrpcServerApi final : public ServerApi {
   Result<Bundle> FetchBundle(bool anonymous) override;
   Result<CertificateChain> Renew(const std::string& csr_der) override;
   Status PostStatus(const std::string& agent_version) override;
-  Result<EntryChanges> SyncEntries(const EntryVersions& held) override;
+  Result<EntryChanges> SyncEntries(const HeldEntries& held) override;
   Result<std::vector<Result<CertificateChain>>> NewX509Svids(
       const std::vector<SvidRequest>& requests) override;
   Result<ReceivedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
@@ -183,7 +183,7 @@ Status GrpcServerApi::PostStatus(const std::string& agent_version) {
       .Annotate("post the agent's status");
 }
 
-Result<EntryChanges> GrpcServerApi::SyncEntries(const EntryVersions& held) {
+Result<EntryChanges> GrpcServerApi::SyncEntries(const HeldEntries& held) {
   EntryChanges changes;
   auto call = [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
     auto stream = entryv1::Entry::NewStub(channel)->SyncAuthorizedEntries(&context);

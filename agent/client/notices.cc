@@ -14,7 +14,7 @@ Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain&
   for (const auto& sent : proto.entries()) {
     Result<Entry> entry = EntryFromProto(sent, td);
     if (entry.ok()) {
-      notice.changes.put.push_back(std::move(*entry));
+      notice.changes.put.emplace_back(*entry);
       continue;
     }
     log.Warn("The server sent a malformed entry; it is left out",

@@ -273,21 +273,23 @@ class FakeConnection final : public ServerApi {
     return server_->End();
   }
 
-  Result<EntryChanges> SyncEntries(const EntryVersions& held) override {
+  Result<EntryChanges> SyncEntries(const HeldEntries& held) override {
     const std::optional<TlsIdentity> identity = TRY(Prepare());
     MutexLock lock(server_->mu_);
     TRY(server_->Begin("SyncEntries"));
     TRY(server_->Authorize(identity));
     EntryChanges changes;
     for (const auto& [id, entry] : server_->entries_) {
-      auto at = held.find(id);
-      if (at == held.end() || at->second != EntryVersion{entry.revision, entry.created_at}) {
-        changes.put.push_back(entry);
+      const PackedEntry* known = held.Find(id);
+      if (known == nullptr || known->revision() != entry.revision ||
+          known->created_at() != entry.created_at) {
+        changes.put.emplace_back(entry);
       }
     }
-    for (const auto& [id, version] : held) {
-      if (!server_->entries_.contains(id)) changes.removed.push_back(id);
-    }
+    held.ForEach([this, &changes](const PackedEntry& entry) REQUIRES(server_->mu_) {
+      std::string id(entry.id());
+      if (!server_->entries_.contains(id)) changes.removed.push_back(std::move(id));
+    });
     TRY(server_->End());
     return changes;
   }
