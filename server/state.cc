@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "core/base/process.h"
 #include "core/net/listener.h"
 
 namespace writ {
@@ -80,6 +81,7 @@ Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& confi
   state->keys = TRY(OpenKeys(config), "open the keys");
   state->store = TRY(OpenSqliteStore({.path = config.sqlite_path}), "open the store");
   state->registry = TRY(Registry::Load(*state->store, td), "load entries and agents");
+  ReturnFreeMemory();  // that very many entries passed through
   state->bundle = TRY(BundleHolder::Load(state->store->bundles(), td), "load the bundle");
   state->authorities =
       TRY(Authorities::Open(AuthoritiesOptionsOf(config, *state, kit)), "open the authorities");
