@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/file.h"
+#include "core/base/process.h"
 #include "core/net/listener.h"
 
 namespace writ {
@@ -86,6 +87,7 @@ Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& confi
   state->keys = TRY(OpenKeys(config), "open the keys");
   state->store = TRY(OpenSqliteStore({.path = config.sqlite_path}), "open the store");
   state->registry = TRY(Registry::Load(*state->store, td), "load entries and agents");
+  ReturnFreeMemory();  // that very many entries passed through
   state->bundle = TRY(BundleHolder::Load(state->store->bundles(), td), "load the bundle");
   state->authorities =
       TRY(Authorities::Open(AuthoritiesOptionsOf(config, *state, kit)), "open the authorities");

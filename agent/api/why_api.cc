@@ -58,10 +58,10 @@ void AddIdentities(const WorkloadUpdate& update, Response& response) {
 void AddNearest(const std::vector<NearEntry>& nearest, Response& response) {
   for (const NearEntry& near : nearest) {
     v1::NearEntry& out = *response.add_nearest();
-    out.set_entry_id(near.entry->id);
-    out.set_spiffe_id(near.entry->spiffe_id.text());
-    out.set_parent_id(near.entry->parent_id.text());
-    for (const Selector& selector : near.entry->selectors) out.add_selectors(selector.text());
+    out.set_entry_id(near.entry.id);
+    out.set_spiffe_id(near.entry.spiffe_id.text());
+    out.set_parent_id(near.entry.parent_id.text());
+    for (const Selector& selector : near.entry.selectors) out.add_selectors(selector.text());
     for (const Selector& selector : near.missing) out.add_missing(selector.text());
     out.set_why(near.why);
   }
@@ -117,8 +117,9 @@ std::vector<std::string> AdviceFor(const Response& response, const Subject& subj
   }
   if (!response.identities().empty()) {
     if (subject.refusal) {
-      advice.push_back("An entry matches by now: the workload gets its identity when it asks "
-                       "again.");
+      advice.push_back(
+          "An entry matches by now: the workload gets its identity when it asks "
+          "again.");
     }
     if (in_trouble && scope == Scope::kEveryProcess) advice.push_back(ServerView(response));
     return advice;
@@ -228,9 +229,10 @@ Subject AgentWhyApi::Remember(Refusal refusal) const {
 // A caller that is not the one who was refused learns nothing, not even that there was a refusal.
 Result<Subject> AgentWhyApi::OwnSubject(const Caller& caller, const Request& request) {
   if (request.has_pid() && request.pid() != caller.pid()) {
-    return PermissionDenied("the workload socket tells a process about itself alone; ask about "
-                            "process " + std::to_string(request.pid()) +
-                            " on the agent's admin socket");
+    return PermissionDenied(
+        "the workload socket tells a process about itself alone; ask about "
+        "process " +
+        std::to_string(request.pid()) + " on the agent's admin socket");
   }
   Subject own = TRY(Examine(caller));
   TRY(limit_.Admit(kMethod, caller, own.found.selectors));
@@ -238,8 +240,9 @@ Result<Subject> AgentWhyApi::OwnSubject(const Caller& caller, const Request& req
   std::optional<Refusal> refusal = options_.refusals->Find(request.refusal_id());
   if (!refusal || refusal->uid != caller.uid() || refusal->gid != caller.gid() ||
       refusal->selectors != own.found.selectors) {
-    return NotFound("no refusal of yours is kept under this ID; what others were refused is told "
-                    "on the agent's admin socket");
+    return NotFound(
+        "no refusal of yours is kept under this ID; what others were refused is told "
+        "on the agent's admin socket");
   }
   return Remember(*std::move(refusal));
 }
@@ -275,12 +278,12 @@ Status AgentWhyApi::Explain(const Caller& caller, const Request& request, Respon
       options_.cache->Lookup(subject.found.selectors);
   AddIdentities(*update, response);
   if (everything) {
-    std::vector<std::shared_ptr<const Entry>> entries = options_.cache->Entries();
-    std::erase_if(entries, [](const auto& entry) { return entry->ForNodes(); });
+    std::vector<PackedEntry> entries = options_.cache->Entries();
+    std::erase_if(entries, [](const PackedEntry& entry) { return entry.ForNodes(); });
     response.mutable_agent()->set_entries(static_cast<int64_t>(entries.size()));
-    std::erase_if(entries, [&update](const std::shared_ptr<const Entry>& entry) {
+    std::erase_if(entries, [&update](const PackedEntry& entry) {
       return std::ranges::any_of(update->identities, [&entry](const Identity& identity) {
-        return identity.entry->id == entry->id;
+        return identity.entry->id == entry.id();
       });
     });
     AddNearest(NearestEntries(entries, subject.found, options_.clock->Now()), response);

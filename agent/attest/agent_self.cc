@@ -341,13 +341,17 @@ void AgentSelf::Trust(Bundle bundle, ServerApi& server) {
 }
 
 void AgentSelf::OnTainted(const std::set<std::string>& authority_key_ids) {
-  std::string signed_by;
+  CertificateChain chain;
   {
     MutexLock lock(mu_);
-    if (identity_) signed_by = identity_->leaf().authority_key_id();
+    if (identity_) chain = identity_->chain;
   }
-  // Once for each: a server that goes on signing with it is not asked again and again.
-  bool is_new = authority_key_ids.contains(signed_by) && !tainted_.contains(signed_by);
+  // Once for each: a server that goes on signing with it is not asked again and again. The one that
+  // is tainted may stand above what signed the leaf.
+  const bool is_new = std::any_of(chain.begin(), chain.end(), [&](const Certificate& certificate) {
+    const std::string& id = certificate.authority_key_id();
+    return authority_key_ids.contains(id) && !tainted_.contains(id);
+  });
   tainted_ = authority_key_ids;
   if (is_new) renew_at_ = options_.clock->Now();
 }

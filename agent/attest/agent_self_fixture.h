@@ -9,6 +9,7 @@
 #include "agent/attest/agent_self.h"
 #include "core/base/file.h"
 #include "test/fake/fake_clock.h"
+#include "test/fake/fake_held_entries.h"
 #include "test/fake/fake_log.h"
 #include "test/fake/fake_prover.h"
 #include "test/fake/fake_server.h"
@@ -94,7 +95,7 @@ class FusedServer final : public ServerApi {
     return server_->Renew(csr);
   }
   Status PostStatus(const std::string& version) override { return server_->PostStatus(version); }
-  Result<EntryChanges> SyncEntries(const EntryVersions& held) override {
+  Result<EntryChanges> SyncEntries(const HeldEntries& held) override {
     TRY(fuse_->Burn());
     return server_->SyncEntries(held);
   }
@@ -151,7 +152,7 @@ class AgentSelfTest : public testing::Test {
       server = std::make_unique<FusedServer>(test.server_.Connect(std::move(api)), &fuse);
     }
     Outcome Step() { return self->Step(*server); }
-    Status Call() { return server->SyncEntries({}).status(); }
+    Status Call() { return server->SyncEntries(FakeHeldEntries()).status(); }
 
     Fuse fuse;
     FusedKeys keys;

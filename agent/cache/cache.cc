@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <set>
-#include <tuple>
 #include <unordered_map>
 #include <utility>
 
 #include "agent/cache/entry_index.h"
 #include "agent/cache/jwt_lru.h"
+#include "agent/cache/update.h"
 #include "agent/cache/x509_shelf.h"
 
 namespace writ {
@@ -28,60 +28,6 @@ namespace {
 
 using State = WorkloadUpdate::State;
 
-bool SameX509(const std::shared_ptr<const HeldX509>& a, const std::shared_ptr<const HeldX509>& b) {
-  return a == b || (a && b && a->chain_der == b->chain_der);
-}
-
-// What a workload sees of a bundle: neither its sequence number nor which authorities are tainted.
-bool SameBundle(const std::shared_ptr<const Bundle>& a, const std::shared_ptr<const Bundle>& b) {
-  if (a == b) return true;
-  if (!a || !b) return false;
-  auto same_x509 = [](const X509Authority& x, const X509Authority& y) {
-    return x.certificate == y.certificate;
-  };
-  auto same_jwt = [](const JwtAuthority& x, const JwtAuthority& y) {
-    return x.key_id == y.key_id && x.key == y.key;
-  };
-  return std::equal(a->x509.begin(), a->x509.end(), b->x509.begin(), b->x509.end(), same_x509) &&
-         std::equal(a->jwt.begin(), a->jwt.end(), b->jwt.begin(), b->jwt.end(), same_jwt);
-}
-
-bool SameIdentity(const Identity& a, const Identity& b) {
-  return SameX509(a.x509, b.x509) &&
-         (a.entry == b.entry ||
-          (a.entry->id == b.entry->id && a.entry->spiffe_id == b.entry->spiffe_id &&
-           a.entry->hint == b.entry->hint &&
-           a.entry->jwt_svid_include_jti == b.entry->jwt_svid_include_jti));
-}
-
-bool SameUpdate(const WorkloadUpdate& a, const WorkloadUpdate& b) {
-  return a.state == b.state && SameBundle(a.bundle, b.bundle) &&
-         std::equal(a.identities.begin(), a.identities.end(), b.identities.begin(),
-                    b.identities.end(), SameIdentity);
-}
-
-// Tokens of a tainted authority are valid still, but not for long.
-bool IsTrusted(const Bundle& bundle, const HeldJwt& jwt) {
-  const JwtAuthority* authority = bundle.FindJwt(jwt.key_id);
-  return authority != nullptr && !authority->tainted;
-}
-
-// Of the entries with the same hint the oldest stays, then the one with the smallest ID.
-void KeepHintsUnique(std::vector<HeldEntry*>& matches) {
-  std::map<std::string_view, const Entry*> holders;
-  for (const HeldEntry* held : matches) {
-    const Entry* entry = held->entry.get();
-    if (entry->hint.empty()) continue;
-    const Entry*& holder = holders.try_emplace(entry->hint, entry).first->second;
-    if (std::tie(entry->created_at, entry->id) < std::tie(holder->created_at, holder->id)) {
-      holder = entry;
-    }
-  }
-  std::erase_if(matches, [&holders](const HeldEntry* held) {
-    return !held->entry->hint.empty() && holders[held->entry->hint] != held->entry.get();
-  });
-}
-
 class MemoryCache final : public Cache, public std::enable_shared_from_this<MemoryCache> {
  public:
   MemoryCache(Clock* clock, CacheLimits limits)
@@ -91,6 +37,7 @@ class MemoryCache final : public Cache, public std::enable_shared_from_this<Memo
 
   void Apply(CacheChange change) override EXCLUDES(mu_);
   Time DropExpired() override EXCLUDES(mu_);
+  bool HoldsEnded() const override EXCLUDES(mu_);
   std::vector<X509Want> WantedOf(const CacheChange& change) override EXCLUDES(mu_);
   std::vector<X509Want> Wanted() override EXCLUDES(mu_);
   std::vector<X509Want> Awaited() override EXCLUDES(mu_);
@@ -100,28 +47,34 @@ class MemoryCache final : public Cache, public std::enable_shared_from_this<Memo
                                           std::function<void()> notify) override EXCLUDES(mu_);
   std::shared_ptr<const WorkloadUpdate> Lookup(const Selectors& selectors) override EXCLUDES(mu_);
   std::shared_ptr<const Bundle> CurrentBundle() const override EXCLUDES(mu_);
-  std::vector<std::shared_ptr<const Entry>> Entries() const override EXCLUDES(mu_);
+  std::vector<PackedEntry> Entries() const override EXCLUDES(mu_);
+  size_t size() const override EXCLUDES(mu_);
+  const PackedEntry* Find(std::string_view id) const override EXCLUDES(mu_);
+  void ForEach(const std::function<void(const PackedEntry&)>& visit) const override EXCLUDES(mu_);
   CacheCounts Counts() const override EXCLUDES(mu_);
   std::optional<HeldJwt> FindJwt(const Entry& entry,
                                  const std::vector<std::string>& audience) override EXCLUDES(mu_);
   void PutJwt(const Entry& entry, const std::vector<std::string>& audience, HeldJwt jwt) override
       EXCLUDES(mu_);
 
-  void Unsubscribe(const Selectors& selectors, Interest interest,
-                   const std::shared_ptr<Slot>& slot) EXCLUDES(mu_);
+  void Unsubscribe(const Selectors& selectors, Interest interest, const std::shared_ptr<Slot>& slot)
+      EXCLUDES(mu_);
 
  private:
   using Slots = std::vector<std::shared_ptr<Slot>>;
 
-  void Put(Entry entry, std::set<Group*>& affected) REQUIRES(mu_);
+  void Put(PackedEntry entry, std::set<Group*>& affected) REQUIRES(mu_);
+  HeldEntry& Replace(std::string_view id, PackedEntry entry, std::set<Group*>& affected)
+      REQUIRES(mu_);
   void Remove(const std::string& entry_id, std::set<Group*>& affected) REQUIRES(mu_);
+  void SetExpired(HeldEntry& held, bool expired) REQUIRES(mu_);
   void CountDemand(HeldEntry& held, std::set<Group*>& affected) REQUIRES(mu_);
   void TakeBundle(std::shared_ptr<const Bundle> bundle) REQUIRES(mu_);
   void Shrink(std::set<Group*>& affected) REQUIRES(mu_);
   void NoteExpiry(const HeldEntry& held) REQUIRES(mu_);
   bool ExpireEntry(HeldEntry& held, Time now) REQUIRES(mu_);
   bool Holds(const Entry& entry) const REQUIRES(mu_);
-  std::shared_ptr<const WorkloadUpdate> Compute(const SelectorIds& selectors) const REQUIRES(mu_);
+  std::shared_ptr<const WorkloadUpdate> Compute(const Selectors& selectors) const REQUIRES(mu_);
   void Recompute(const std::set<Group*>& affected, Slots& to_notify) REQUIRES(mu_);
 
   Clock* const clock_;             // constant after construction
@@ -129,7 +82,9 @@ class MemoryCache final : public Cache, public std::enable_shared_from_this<Memo
   mutable Mutex mu_;
   bool synced_ GUARDED_BY(mu_) = false;
   std::shared_ptr<const Bundle> bundle_ GUARDED_BY(mu_);
-  std::unordered_map<std::string, HeldEntry> entries_ GUARDED_BY(mu_);  // by entry ID
+  // By entry ID, which is the entry's own text.
+  std::unordered_map<std::string_view, HeldEntry> entries_ GUARDED_BY(mu_);
+  size_t expired_count_ GUARDED_BY(mu_) = 0;  // of the entries
   std::map<Selectors, Group> groups_ GUARDED_BY(mu_);
   HeldEntryIndex index_ GUARDED_BY(mu_);
   X509Shelf shelf_ GUARDED_BY(mu_);
@@ -180,10 +135,11 @@ class SlotSubscription final : public Subscription {
 };
 
 void MemoryCache::NoteExpiry(const HeldEntry& held) {
-  if (held.x509) next_expiry_ = std::min(next_expiry_, held.x509->not_after);
+  if (held.shelved) next_expiry_ = std::min(next_expiry_, held.shelved->x509->not_after);
   // An entry is expired from the second after `expires_at` on (Entry::ExpiredAt).
-  if (held.entry->expires_at != 0 && !held.expired) {
-    next_expiry_ = std::min(next_expiry_, FromUnixSeconds(held.entry->expires_at + 1));
+  const int64_t end = held.packed.expires_at();
+  if (end != 0 && !held.expired) {
+    next_expiry_ = std::min(next_expiry_, FromUnixSeconds(end + 1));
   }
 }
 
@@ -196,18 +152,34 @@ void MemoryCache::CountDemand(HeldEntry& held, std::set<Group*>& affected) {
   affected.merge(groups);
 }
 
-void MemoryCache::Put(Entry entry, std::set<Group*>& affected) {
-  HeldEntry& held = entries_[entry.id];
-  if (held.entry) {
-    if (*held.entry == entry) return;
-    index_.CollectGroups(held, affected);
-    index_.Remove(&held);
-    jwts_.DropEntry(entry.id);
-    if (held.entry->spiffe_id != entry.spiffe_id) shelf_.SetX509(&held, nullptr);
-    shelf_.RenewNow(&held);  // served on with the SVID at hand until the new one is here
-  }
-  held.entry = std::make_shared<const Entry>(std::move(entry));
-  held.expired = held.entry->ExpiredAt(clock_->Now());
+void MemoryCache::SetExpired(HeldEntry& held, bool expired) {
+  if (held.expired == expired) return;
+  held.expired = expired;
+  expired ? ++expired_count_ : --expired_count_;
+}
+
+// The map's key is a view of the entry's text, so it goes with the entry.
+HeldEntry& MemoryCache::Replace(std::string_view id, PackedEntry entry,
+                                std::set<Group*>& affected) {
+  auto node = entries_.extract(id);
+  HeldEntry& held = node.mapped();
+  index_.CollectGroups(held, affected);
+  index_.Remove(&held);
+  jwts_.DropEntry(std::string(id));
+  if (held.packed.spiffe_id() != entry.spiffe_id()) shelf_.SetX509(&held, nullptr);
+  shelf_.RenewNow(&held);  // served on with the SVID at hand until the new one is here
+  held.packed = std::move(entry);
+  node.key() = held.packed.id();
+  return entries_.insert(std::move(node)).position->second;
+}
+
+void MemoryCache::Put(PackedEntry entry, std::set<Group*>& affected) {
+  const std::string_view id = entry.id();  // in the block, wherever its owner goes
+  auto at = entries_.find(id);
+  if (at != entries_.end() && at->second.packed == entry) return;
+  HeldEntry& held = at == entries_.end() ? entries_.try_emplace(id, std::move(entry)).first->second
+                                         : Replace(id, std::move(entry), affected);
+  SetExpired(held, held.packed.ExpiredAt(clock_->Now()));
   index_.Add(&held);
   CountDemand(held, affected);
   shelf_.Refile(&held);
@@ -217,9 +189,11 @@ void MemoryCache::Put(Entry entry, std::set<Group*>& affected) {
 void MemoryCache::Remove(const std::string& entry_id, std::set<Group*>& affected) {
   auto at = entries_.find(entry_id);
   if (at == entries_.end()) return;
-  index_.CollectGroups(at->second, affected);
-  index_.Remove(&at->second);
-  shelf_.Remove(&at->second);
+  HeldEntry& held = at->second;
+  SetExpired(held, false);
+  index_.CollectGroups(held, affected);
+  index_.Remove(&held);
+  shelf_.Remove(&held);
   jwts_.DropEntry(entry_id);
   entries_.erase(at);
 }
@@ -252,7 +226,7 @@ void MemoryCache::Apply(CacheChange change) {
       TakeBundle(std::move(change.bundle));
     }
     for (const std::string& id : change.removed) Remove(id, affected);
-    for (Entry& entry : change.put) Put(std::move(entry), affected);
+    for (PackedEntry& entry : change.put) Put(std::move(entry), affected);
     for (auto& [id, x509] : change.x509) {
       auto at = entries_.find(id);
       if (at == entries_.end()) continue;
@@ -271,14 +245,14 @@ void MemoryCache::Apply(CacheChange change) {
 
 bool MemoryCache::ExpireEntry(HeldEntry& held, Time now) {
   bool changed = false;
-  if (held.x509 && held.x509->not_after <= now) {
+  if (held.shelved && held.shelved->x509->not_after <= now) {
     shelf_.SetX509(&held, nullptr);
     changed = true;
   }
   // Both ways: the wall clock may have been set back.
-  if (held.expired != held.entry->ExpiredAt(now)) {
-    held.expired = !held.expired;
-    if (held.expired) jwts_.DropEntry(held.entry->id);
+  if (held.expired != held.packed.ExpiredAt(now)) {
+    SetExpired(held, !held.expired);
+    if (held.expired) jwts_.DropEntry(std::string(held.packed.id()));
     shelf_.Refile(&held);
     changed = true;
   }
@@ -308,27 +282,33 @@ Time MemoryCache::DropExpired() {
   return next;
 }
 
-std::shared_ptr<const WorkloadUpdate> MemoryCache::Compute(const SelectorIds& selectors) const {
+bool MemoryCache::HoldsEnded() const {
+  MutexLock lock(mu_);
+  return expired_count_ > 0;
+}
+
+std::shared_ptr<const WorkloadUpdate> MemoryCache::Compute(const Selectors& selectors) const {
   auto update = std::make_shared<WorkloadUpdate>();
   if (!synced_) return update;
   update->bundle = bundle_;
-  std::vector<HeldEntry*> matches = index_.Match(selectors);
-  std::erase_if(matches,
-                [](const HeldEntry* held) { return held->expired || held->entry->store_svid; });
-  KeepHintsUnique(matches);
-  std::sort(matches.begin(), matches.end(),
-            [](const HeldEntry* a, const HeldEntry* b) { return a->entry->id < b->entry->id; });
-  update->state = matches.empty() ? State::kNoIdentity : State::kReady;
-  for (const HeldEntry* held : matches) {
-    if (!held->x509) update->state = State::kPending;
-    update->identities.push_back(Identity{held->entry, held->x509});
+  for (const HeldEntry* held : index_.Match(selectors)) {
+    if (held->expired || held->packed.store_svid()) continue;
+    update->identities.push_back(
+        Identity{std::make_shared<const Entry>(held->packed.Unpack()), held->x509()});
+  }
+  KeepHintsUnique(update->identities);
+  std::ranges::sort(update->identities, {},
+                    [](const Identity& identity) { return std::string_view(identity.entry->id); });
+  update->state = update->identities.empty() ? State::kNoIdentity : State::kReady;
+  for (const Identity& identity : update->identities) {
+    if (!identity.x509) update->state = State::kPending;
   }
   return update;
 }
 
 void MemoryCache::Recompute(const std::set<Group*>& affected, Slots& to_notify) {
   for (Group* group : affected) {
-    std::shared_ptr<const WorkloadUpdate> update = Compute(group->selectors);
+    std::shared_ptr<const WorkloadUpdate> update = Compute(*group->selectors);
     bool changed = !SameUpdate(*group->update, *update);
     group->update = update;  // also when it looks the same: entries may differ in what is not seen
     for (const std::shared_ptr<Slot>& slot : group->slots) {
@@ -340,7 +320,7 @@ void MemoryCache::Recompute(const std::set<Group*>& affected, Slots& to_notify) 
 std::vector<X509Want> WantsOf(const auto& entries) {
   std::vector<X509Want> wants;
   for (const HeldEntry* held : entries) {
-    wants.push_back(X509Want{held->entry->id, held->entry->spiffe_id});
+    wants.push_back(X509Want{std::string(held->packed.id()), held->packed.spiffe_id()});
   }
   return wants;
 }
@@ -349,9 +329,9 @@ std::vector<X509Want> MemoryCache::WantedOf(const CacheChange& change) {
   MutexLock lock(mu_);
   const Time now = clock_->Now();
   std::vector<X509Want> wants;
-  for (const Entry& entry : change.put) {
-    if (entry.store_svid || entry.ExpiredAt(now)) continue;
-    if (index_.IsWanted(entry.selectors)) wants.push_back(X509Want{entry.id, entry.spiffe_id});
+  for (const PackedEntry& entry : change.put) {
+    if (entry.store_svid() || entry.ExpiredAt(now) || !index_.IsWanted(entry)) continue;
+    wants.push_back(X509Want{std::string(entry.id()), entry.spiffe_id()});
   }
   return wants;
 }
@@ -384,11 +364,11 @@ std::unique_ptr<Subscription> MemoryCache::Subscribe(Selectors selectors, Intere
     auto [at, is_new] = groups_.try_emplace(selectors);
     Group& group = at->second;
     if (is_new) {
-      index_.AddGroup(&group, selectors);
-      group.update = Compute(group.selectors);
+      index_.AddGroup(&group, &at->first);
+      group.update = Compute(selectors);
     }
     if (interest == Interest::kX509 && group.x509_slots++ == 0) {
-      for (HeldEntry* held : index_.Match(group.selectors)) {
+      for (HeldEntry* held : index_.Match(selectors)) {
         shelf_.AddDemand(held);
         waits |= held->place == HeldEntry::Place::kAwaited;
       }
@@ -416,7 +396,7 @@ void MemoryCache::Unsubscribe(const Selectors& selectors, Interest interest,
     group.slots.erase(slot);
     const bool last_x509 = interest == Interest::kX509 && --group.x509_slots == 0;
     if (last_x509) {
-      for (HeldEntry* held : index_.Match(group.selectors)) shelf_.DropDemand(held);
+      for (HeldEntry* held : index_.Match(selectors)) shelf_.DropDemand(held);
     }
     if (group.slots.empty()) {
       index_.RemoveGroup(&group);
@@ -435,7 +415,7 @@ std::shared_ptr<const WorkloadUpdate> MemoryCache::Lookup(const Selectors& selec
   MutexLock lock(mu_);
   auto at = groups_.find(selectors);
   if (at != groups_.end()) return at->second.update;
-  return Compute(index_.Known(selectors));
+  return Compute(selectors);
 }
 
 std::shared_ptr<const Bundle> MemoryCache::CurrentBundle() const {
@@ -443,11 +423,28 @@ std::shared_ptr<const Bundle> MemoryCache::CurrentBundle() const {
   return bundle_;
 }
 
-std::vector<std::shared_ptr<const Entry>> MemoryCache::Entries() const {
+std::vector<PackedEntry> MemoryCache::Entries() const {
   MutexLock lock(mu_);
-  std::vector<std::shared_ptr<const Entry>> entries;
-  for (const auto& [id, held] : entries_) entries.push_back(held.entry);
+  std::vector<PackedEntry> entries;
+  entries.reserve(entries_.size());
+  for (const auto& [id, held] : entries_) entries.push_back(held.packed);
   return entries;
+}
+
+size_t MemoryCache::size() const {
+  MutexLock lock(mu_);
+  return entries_.size();
+}
+
+const PackedEntry* MemoryCache::Find(std::string_view id) const {
+  MutexLock lock(mu_);
+  auto at = entries_.find(id);
+  return at == entries_.end() ? nullptr : &at->second.packed;
+}
+
+void MemoryCache::ForEach(const std::function<void(const PackedEntry&)>& visit) const {
+  MutexLock lock(mu_);
+  for (const auto& [id, held] : entries_) visit(held.packed);
 }
 
 CacheCounts MemoryCache::Counts() const {
@@ -461,8 +458,7 @@ CacheCounts MemoryCache::Counts() const {
 
 bool MemoryCache::Holds(const Entry& entry) const {
   auto at = entries_.find(entry.id);
-  if (at == entries_.end()) return false;
-  return at->second.entry.get() == &entry || *at->second.entry == entry;
+  return at != entries_.end() && at->second.packed == PackedEntry(entry);
 }
 
 std::optional<HeldJwt> MemoryCache::FindJwt(const Entry& entry,

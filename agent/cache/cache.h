@@ -35,6 +35,7 @@
 #include "core/crypto/key.h"
 #include "core/spiffe/bundle.h"
 #include "core/spiffe/entry.h"
+#include "core/spiffe/packed_entry.h"
 
 namespace writ {
 
@@ -45,7 +46,9 @@ struct HeldX509 {
   Time not_before;
   Time not_after;
   Time renew_at;
-  std::string authority_key_id;  // raw: to find those of a tainted authority
+  // Raw, of each certificate of the chain: to find what rests on a tainted authority, whether that
+  // signed the leaf or what is above it.
+  std::vector<std::string> authority_key_ids;
 };
 
 struct HeldJwt {
@@ -90,7 +93,7 @@ class Subscription {
 // What a sync changed. Entries are whole; `removed` holds entry IDs. A changed entry keeps the SVID
 // that is held for it until a new one comes, unless its SPIFFE ID is another one now.
 struct CacheChange {
-  std::vector<Entry> put;
+  std::vector<PackedEntry> put;
   std::vector<std::string> removed;
   std::map<std::string, std::shared_ptr<const HeldX509>> x509;  // by entry ID
   std::shared_ptr<const Bundle> bundle;                         // null: unchanged
@@ -106,7 +109,7 @@ struct X509Want {
 };
 
 // What agent/sync writes, and what it learns from there: which SVIDs are to be issued.
-class CacheFeed {
+class CacheFeed : public HeldEntries {
  public:
   virtual ~CacheFeed() = default;
 
@@ -114,6 +117,8 @@ class CacheFeed {
   // Takes out what has ended by now: X.509-SVIDs, JWT-SVIDs and entries. Returns when the next of
   // them ends.
   virtual Time DropExpired() = 0;
+  // Whether an entry had ended when it came, or at the last DropExpired().
+  virtual bool HoldsEnded() const = 0;
 
   // Of `change`, which is about to be applied: the SVIDs without which a subscriber would see a gap
   // or something old.
@@ -160,7 +165,7 @@ class Cache : public CacheFeed {
 
   virtual std::shared_ptr<const Bundle> CurrentBundle() const = 0;  // null before the first
   // All of them, in no particular order: for an operator's question, not for a workload's.
-  virtual std::vector<std::shared_ptr<const Entry>> Entries() const = 0;
+  virtual std::vector<PackedEntry> Entries() const = 0;
   virtual CacheCounts Counts() const = 0;
   // JWT-SVIDs, by entry and audiences (sorted, without repeats). One of an entry that has changed
   // or gone since, or whose authority is tainted or no longer in the bundle, is not found.

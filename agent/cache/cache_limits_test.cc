@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which X.509-SVIDs the cache holds, gives up and asks for.
+#include <set>
+#include <string>
+
 #include "agent/cache/cache_fixture.h"
 
 namespace writ {
@@ -133,6 +136,27 @@ TEST_F(CacheLimitsTest, RenewsWhatIsDueAndWhatHasChanged) {
   EXPECT_TRUE(Holds(1));  // served on meanwhile
   Issue({"a"});
   EXPECT_EQ(WantedIds(), Ids());
+}
+
+TEST_F(CacheTest, TellsItsWriterWhatItHolds) {
+  Entry ends = MakeEntry("b", {Uid(1)});
+  ends.expires_at = ToUnixSeconds(clock_.Now()) + 10;
+  CacheChange change;
+  change.put = {MakeEntry("a", {Uid(1)}), ends};
+  cache_->Apply(std::move(change));
+  EXPECT_EQ(cache_->size(), 2u);
+  EXPECT_EQ(cache_->Find("c"), nullptr);
+  ASSERT_NE(cache_->Find("b"), nullptr);
+  EXPECT_EQ(cache_->Find("b")->Unpack(), ends);
+  std::set<std::string> ids;
+  cache_->ForEach([&ids](const PackedEntry& entry) { ids.emplace(entry.id()); });
+  EXPECT_EQ(ids, (std::set<std::string>{"a", "b"}));
+  EXPECT_FALSE(cache_->HoldsEnded());
+  clock_.Advance(std::chrono::seconds(11));
+  cache_->DropExpired();
+  EXPECT_TRUE(cache_->HoldsEnded());
+  Remove({"b"});
+  EXPECT_FALSE(cache_->HoldsEnded());
 }
 
 }  // namespace

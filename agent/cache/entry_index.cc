@@ -2,123 +2,121 @@
 #include "agent/cache/entry_index.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace writ {
 namespace {
 
-template <typename T>
-void Erase(std::vector<T*>& from, T* item) {
-  auto at = std::find(from.begin(), from.end(), item);
-  CHECK(at != from.end());
-  *at = from.back();
-  from.pop_back();
+SelectorView ViewOf(const Selector& selector) { return {selector.type, selector.value}; }
+
+uint64_t HashOf(const SelectorView& selector) {
+  const std::hash<std::string_view> hash;
+  return hash(selector.value) * 31 + hash(selector.type);
 }
 
-bool IsSubset(const SelectorIds& subset, const SelectorIds& of) {
-  return std::includes(of.begin(), of.end(), subset.begin(), subset.end());
+bool IsSubset(const std::vector<SelectorView>& subset, const Selectors& of) {
+  return CountMissing(subset, of) == 0;
 }
 
 }  // namespace
 
-SelectorIds HeldEntryIndex::Intern(const Selectors& selectors) {
-  SelectorIds ids;
-  ids.reserve(selectors.size());
-  for (const Selector& selector : selectors) {
-    auto [at, is_new] = ids_.try_emplace(selector, 0);
-    if (is_new) {
-      if (free_.empty()) {
-        free_.push_back(static_cast<uint32_t>(places_.size()));
-        places_.emplace_back();
-      }
-      at->second = free_.back();
-      free_.pop_back();
-      places_[at->second].selector = selector;
-    }
-    ++places_[at->second].uses;
-    ids.push_back(at->second);
-  }
-  std::sort(ids.begin(), ids.end());
-  return ids;
-}
-
-void HeldEntryIndex::Release(const SelectorIds& ids) {
-  for (uint32_t id : ids) {
-    Place& place = places_[id];
-    if (--place.uses != 0) continue;
-    ids_.erase(place.selector);
-    place = Place();
-    free_.push_back(id);
-  }
+uint32_t HeldEntryIndex::CountUnder(const SelectorView& selector) const {
+  auto at = entries_.find(HashOf(selector));
+  return at == entries_.end() ? 0 : at->second->from_here;
 }
 
 void HeldEntryIndex::Add(HeldEntry* held) {
-  held->selectors = Intern(held->entry->selectors);
-  if (held->selectors.empty()) return;
-  held->key = *std::min_element(held->selectors.begin(), held->selectors.end(),
-                                [this](uint32_t a, uint32_t b) {
-                                  return places_[a].entries.size() < places_[b].entries.size();
-                                });
-  places_[held->key].entries.push_back(held);
+  const std::vector<SelectorView> selectors = held->packed.selectors();
+  if (selectors.empty()) return;
+  auto rarest = selectors.begin();
+  if (selectors.size() > 1) {
+    rarest = std::ranges::min_element(
+        selectors, {}, [this](const SelectorView& selector) { return CountUnder(selector); });
+  }
+  held->key = static_cast<uint16_t>(rarest - selectors.begin());
+  HeldEntry*& first = entries_[HashOf(*rarest)];
+  held->from_here = first == nullptr ? 1 : first->from_here + 1;
+  held->next = std::exchange(first, held);
 }
 
 void HeldEntryIndex::Remove(HeldEntry* held) {
-  if (held->selectors.empty()) return;
-  Erase(places_[held->key].entries, held);
-  Release(held->selectors);
-  held->selectors.clear();
+  const std::vector<SelectorView> selectors = held->packed.selectors();
+  if (selectors.empty()) return;
+  auto at = entries_.find(HashOf(selectors[held->key]));
+  CHECK(at != entries_.end());
+  const uint32_t left = at->second->from_here - 1;
+  HeldEntry** place = &at->second;
+  while (*place != held) {
+    CHECK(*place != nullptr);
+    place = &(*place)->next;
+  }
+  *place = std::exchange(held->next, nullptr);
+  if (left == 0) {
+    entries_.erase(at);
+  } else {
+    at->second->from_here = left;
+  }
 }
 
-void HeldEntryIndex::AddGroup(Group* group, const Selectors& selectors) {
-  group->selectors = Intern(selectors);
-  for (uint32_t id : group->selectors) places_[id].groups.push_back(group);
+void HeldEntryIndex::AddGroup(Group* group, const Selectors* selectors) {
+  group->selectors = selectors;
+  for (const Selector& selector : *selectors) groups_[HashOf(ViewOf(selector))].push_back(group);
 }
 
 void HeldEntryIndex::RemoveGroup(Group* group) {
-  for (uint32_t id : group->selectors) Erase(places_[id].groups, group);
-  Release(group->selectors);
-  group->selectors.clear();
-}
-
-SelectorIds HeldEntryIndex::Known(const Selectors& selectors) const {
-  SelectorIds ids;
-  for (const Selector& selector : selectors) {
-    auto at = ids_.find(selector);
-    if (at != ids_.end()) ids.push_back(at->second);
+  for (const Selector& selector : *group->selectors) {
+    auto list = groups_.find(HashOf(ViewOf(selector)));
+    CHECK(list != groups_.end());
+    auto at = std::ranges::find(list->second, group);
+    CHECK(at != list->second.end());
+    *at = list->second.back();
+    list->second.pop_back();
+    if (list->second.empty()) groups_.erase(list);
   }
-  std::sort(ids.begin(), ids.end());
-  return ids;
 }
 
-std::vector<HeldEntry*> HeldEntryIndex::Match(const SelectorIds& selectors) const {
+// Two selectors may have one hash: each list is looked through once.
+std::vector<HeldEntry*> HeldEntryIndex::Match(const Selectors& selectors) const {
+  std::vector<uint64_t> hashes;
+  for (const Selector& selector : selectors) hashes.push_back(HashOf(ViewOf(selector)));
+  std::ranges::sort(hashes);
+  hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
   std::vector<HeldEntry*> matches;
-  for (uint32_t id : selectors) {
-    for (HeldEntry* held : places_[id].entries) {
-      if (IsSubset(held->selectors, selectors)) matches.push_back(held);
+  for (uint64_t hash : hashes) {
+    auto at = entries_.find(hash);
+    if (at == entries_.end()) continue;
+    for (HeldEntry* held = at->second; held != nullptr; held = held->next) {
+      if (IsSubset(held->packed.selectors(), selectors)) matches.push_back(held);
     }
   }
   return matches;
 }
 
-const std::vector<Group*>& HeldEntryIndex::RarestGroups(const SelectorIds& selectors) const {
-  uint32_t rarest = *std::min_element(selectors.begin(), selectors.end(),
-                                      [this](uint32_t a, uint32_t b) {
-                                        return places_[a].groups.size() < places_[b].groups.size();
-                                      });
-  return places_[rarest].groups;
+const HeldEntryIndex::Groups& HeldEntryIndex::RarestGroups(
+    const std::vector<SelectorView>& selectors) const {
+  static const Groups kNone;
+  const Groups* rarest = nullptr;
+  for (const SelectorView& selector : selectors) {
+    auto at = groups_.find(HashOf(selector));
+    if (at == groups_.end()) return kNone;
+    if (rarest == nullptr || at->second.size() < rarest->size()) rarest = &at->second;
+  }
+  return rarest == nullptr ? kNone : *rarest;
 }
 
 void HeldEntryIndex::CollectGroups(const HeldEntry& held, std::set<Group*>& groups) const {
-  if (held.selectors.empty()) return;
-  for (Group* group : RarestGroups(held.selectors)) {
-    if (IsSubset(held.selectors, group->selectors)) groups.insert(group);
+  if (groups_.empty()) return;
+  const std::vector<SelectorView> selectors = held.packed.selectors();
+  for (Group* group : RarestGroups(selectors)) {
+    if (IsSubset(selectors, *group->selectors)) groups.insert(group);
   }
 }
 
-bool HeldEntryIndex::IsWanted(const Selectors& selectors) const {
-  const SelectorIds ids = Known(selectors);
-  if (ids.empty() || ids.size() != selectors.size()) return false;
-  return std::ranges::any_of(RarestGroups(ids), [&ids](const Group* group) {
-    return group->x509_slots > 0 && IsSubset(ids, group->selectors);
+bool HeldEntryIndex::IsWanted(const PackedEntry& entry) const {
+  if (groups_.empty()) return false;
+  const std::vector<SelectorView> selectors = entry.selectors();
+  return std::ranges::any_of(RarestGroups(selectors), [&selectors](const Group* group) {
+    return group->x509_slots > 0 && IsSubset(selectors, *group->selectors);
   });
 }
 

@@ -2,9 +2,9 @@
 //
 // HeldEntryIndex: which entries match a workload's selectors (an entry matches when its selectors
 // are a subset of the workload's), and the other way round: which groups of subscribers an entry
-// concerns. Selectors are interned, so a match compares sorted numbers. An entry stands under one
-// of its selectors, the one that fewest entries stand under at that time: a search for a workload
-// looks only below the workload's own selectors.
+// concerns. An entry stands under one of its selectors, the one that fewest entries stand under at
+// that time: a search for a workload looks only below the workload's own selectors. The index knows
+// selectors by their hashes; whether they are the same, the entry's own text says.
 //
 // Threads: not thread-safe; the cache's lock guards it.
 #pragma once
@@ -12,8 +12,8 @@
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <optional>
 #include <set>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -21,8 +21,6 @@
 #include "agent/cache/cache.h"
 
 namespace writ {
-
-using SelectorIds = std::vector<uint32_t>;  // sorted
 
 struct HeldEntry;
 // Makes the order of work the same in every run.
@@ -37,14 +35,26 @@ struct RenewsBefore {
 };
 using Renewals = std::set<std::pair<Time, HeldEntry*>, RenewsBefore>;
 
-// An entry that the cache holds.
-struct HeldEntry {
-  std::shared_ptr<const Entry> entry;
-  std::shared_ptr<const HeldX509> x509;  // set by X509Shelf
-  bool expired = false;
+// What few of the entries have: an SVID. X509Shelf's.
+struct Shelved {
+  std::shared_ptr<const HeldX509> x509;
+  bool scheduled = false;  // `renewal` is set
+  Renewals::iterator renewal;
+  std::list<HeldEntry*>::iterator idle;  // in kIdle
+};
 
-  SelectorIds selectors;  // set by HeldEntryIndex, as is
-  uint32_t key = 0;       // the selector that it stands under
+// An entry that the cache holds. There are very many: each byte here counts.
+struct HeldEntry {
+  explicit HeldEntry(PackedEntry entry) : packed(std::move(entry)) {}
+
+  PackedEntry packed;
+
+  // HeldEntryIndex's.
+  HeldEntry* next = nullptr;  // under the same selector
+  uint32_t from_here = 0;     // how many stand there; only the first one knows
+  uint16_t key = 0;           // which of its selectors it stands under
+
+  bool expired = false;
 
   // The rest is X509Shelf's.
   enum class Place : uint8_t {
@@ -55,22 +65,22 @@ struct HeldEntry {
     kInUse,    // with an SVID and subscribers
   };
   Place place = Place::kNone;
-  bool scheduled = false;               // `renewal` is set: an SVID is held
-  uint32_t demand = 0;                  // groups that want its SVID
-  uint32_t absent = 0;                  // its index, in kAbsent
-  std::list<HeldEntry*>::iterator idle;  // in kIdle
-  Renewals::iterator renewal;
+  uint32_t demand = 0;               // groups that want its SVID
+  uint32_t absent = 0;               // its index, in kAbsent
+  std::unique_ptr<Shelved> shelved;  // null: without an SVID
+
+  std::shared_ptr<const HeldX509> x509() const { return shelved ? shelved->x509 : nullptr; }
 };
 
 inline bool HeldEntryById::operator()(const HeldEntry* a, const HeldEntry* b) const {
-  return a->entry->id < b->entry->id;
+  return a->packed.id() < b->packed.id();
 }
 
 struct Slot;  // cache.cc: one subscriber
 
 // Subscribers with equal selectors.
 struct Group {
-  SelectorIds selectors;  // set by HeldEntryIndex
+  const Selectors* selectors = nullptr;  // set by HeldEntryIndex, borrowed
   std::shared_ptr<const WorkloadUpdate> update;
   std::set<std::shared_ptr<Slot>> slots;
   size_t x509_slots = 0;  // those among them that want X.509-SVIDs
@@ -81,37 +91,24 @@ class HeldEntryIndex {
   // Entries and groups are borrowed from Add to Remove. An entry without selectors matches nobody.
   void Add(HeldEntry* held);
   void Remove(HeldEntry* held);
-  void AddGroup(Group* group, const Selectors& selectors);
+  void AddGroup(Group* group, const Selectors* selectors);
   void RemoveGroup(Group* group);
 
-  // The selectors among these that some entry or group has.
-  SelectorIds Known(const Selectors& selectors) const;
   // Entries whose selectors are a subset of these, in no particular order.
-  std::vector<HeldEntry*> Match(const SelectorIds& selectors) const;
+  std::vector<HeldEntry*> Match(const Selectors& selectors) const;
   void CollectGroups(const HeldEntry& held, std::set<Group*>& groups) const;
-  // Whether an entry with these selectors would concern a group that wants X.509-SVIDs.
-  bool IsWanted(const Selectors& selectors) const;
+  // Whether this entry would concern a group that wants X.509-SVIDs.
+  bool IsWanted(const PackedEntry& entry) const;
 
  private:
-  struct Place {
-    Selector selector;
-    uint32_t uses = 0;
-    std::vector<HeldEntry*> entries;  // that stand under this selector
-    std::vector<Group*> groups;       // that have this selector
-  };
-  struct SelectorHash {
-    size_t operator()(const Selector& s) const {
-      return std::hash<std::string>()(s.value) * 31 + std::hash<std::string>()(s.type);
-    }
-  };
+  using Groups = std::vector<Group*>;
 
-  const std::vector<Group*>& RarestGroups(const SelectorIds& selectors) const;
-  SelectorIds Intern(const Selectors& selectors);
-  void Release(const SelectorIds& ids);
+  uint32_t CountUnder(const SelectorView& selector) const;
+  // Of the lists in which every group with these selectors is, the shortest.
+  const Groups& RarestGroups(const std::vector<SelectorView>& selectors) const;
 
-  std::unordered_map<Selector, uint32_t, SelectorHash> ids_;
-  std::vector<Place> places_;   // by ID
-  std::vector<uint32_t> free_;  // IDs of places that nobody uses
+  std::unordered_map<uint64_t, HeldEntry*> entries_;  // the first, by the hash of the selector
+  std::unordered_map<uint64_t, Groups> groups_;       // by that of each of their selectors
 };
 
 }  // namespace writ

@@ -9,14 +9,14 @@ namespace writ {
 using Place = HeldEntry::Place;
 
 Place X509Shelf::PlaceOf(const HeldEntry& held) const {
-  if (held.expired || held.entry->store_svid) return Place::kNone;
-  if (held.x509) return held.demand > 0 ? Place::kInUse : Place::kIdle;
+  if (held.expired || held.packed.store_svid()) return Place::kNone;
+  if (held.x509()) return held.demand > 0 ? Place::kInUse : Place::kIdle;
   if (held.demand > 0) return Place::kAwaited;
-  return held.entry->disable_x509_svid_prefetch ? Place::kNone : Place::kAbsent;
+  return held.packed.disable_x509_svid_prefetch() ? Place::kNone : Place::kAbsent;
 }
 
 void X509Shelf::Leave(HeldEntry* held) {
-  if (held->place == Place::kIdle) idle_.erase(held->idle);
+  if (held->place == Place::kIdle) idle_.erase(held->shelved->idle);
   if (held->place == Place::kAwaited) awaited_.erase(held);
   if (held->place == Place::kAbsent) {
     absent_[held->absent] = absent_.back();
@@ -32,7 +32,7 @@ void X509Shelf::Enter(HeldEntry* held, Place place) {
   Leave(held);
   held->place = place;
   if (place == Place::kIdle) {
-    held->idle = idle_.insert(was_in_use ? idle_.begin() : idle_.end(), held);
+    held->shelved->idle = idle_.insert(was_in_use ? idle_.begin() : idle_.end(), held);
   }
   if (place == Place::kAwaited) awaited_.insert(held);
   if (place == Place::kAbsent) {
@@ -43,22 +43,23 @@ void X509Shelf::Enter(HeldEntry* held, Place place) {
 
 void X509Shelf::Schedule(HeldEntry* held, Time at) {
   Unschedule(held);
-  held->renewal = renewals_.emplace(at, held).first;
-  held->scheduled = true;
+  held->shelved->renewal = renewals_.emplace(at, held).first;
+  held->shelved->scheduled = true;
 }
 
 void X509Shelf::Unschedule(HeldEntry* held) {
-  if (held->scheduled) renewals_.erase(held->renewal);
-  held->scheduled = false;
+  if (!held->shelved || !std::exchange(held->shelved->scheduled, false)) return;
+  renewals_.erase(held->shelved->renewal);
 }
 
 void X509Shelf::Refile(HeldEntry* held) {
   const Place place = PlaceOf(*held);
-  if (place == Place::kNone && held->x509) {  // nobody may have it any more
-    held->x509 = nullptr;
+  if (place == Place::kNone && held->shelved) {  // nobody may have it any more
+    held->shelved->x509 = nullptr;
     Unschedule(held);
   }
   if (place != held->place) Enter(held, place);
+  if (!held->x509()) held->shelved = nullptr;
 }
 
 void X509Shelf::Remove(HeldEntry* held) {
@@ -67,23 +68,30 @@ void X509Shelf::Remove(HeldEntry* held) {
 }
 
 void X509Shelf::SetX509(HeldEntry* held, std::shared_ptr<const HeldX509> x509) {
-  held->x509 = std::move(x509);
-  if (held->x509) {
-    Schedule(held, held->x509->renew_at);
-  } else {
-    Unschedule(held);
+  Unschedule(held);
+  if (x509) {
+    const Time renew_at = x509->renew_at;
+    if (!held->shelved) held->shelved = std::make_unique<Shelved>();
+    held->shelved->x509 = std::move(x509);
+    Schedule(held, renew_at);
+  } else if (held->shelved) {
+    held->shelved->x509 = nullptr;
   }
   Refile(held);
 }
 
 void X509Shelf::RenewNow(HeldEntry* held) {
-  if (held->scheduled) Schedule(held, Time::min());
+  if (held->shelved) Schedule(held, Time::min());
 }
 
 void X509Shelf::RenewSignedBy(const std::set<std::string>& authority_key_ids) {
   std::vector<HeldEntry*> signed_by;
   for (const auto& [at, held] : renewals_) {
-    if (authority_key_ids.contains(held->x509->authority_key_id)) signed_by.push_back(held);
+    const std::vector<std::string>& own = held->shelved->x509->authority_key_ids;
+    if (std::any_of(own.begin(), own.end(),
+                    [&](const std::string& id) { return authority_key_ids.contains(id); })) {
+      signed_by.push_back(held);
+    }
   }
   for (HeldEntry* held : signed_by) RenewNow(held);
 }

@@ -12,8 +12,10 @@ namespace {
 constexpr int kChainCertificatesMax = 16;
 constexpr int kAuthoritiesMax = 1000;
 
-Status InTrustDomain(const SpiffeId& id, const TrustDomain& td) {
-  if (id.MemberOf(td)) return OkStatus();
+Result<SpiffeId> MemberFromProto(const spire::api::types::SPIFFEID& proto, const TrustDomain& td) {
+  if (proto.trust_domain() == td.name()) return SpiffeId::FromPath(td, proto.path());
+  SpiffeId id = TRY(IdFromProto(proto));
+  if (id.MemberOf(td)) return id;
   return InvalidArgument("\"" + id.text() + "\" is not in trust domain " + td.name());
 }
 
@@ -26,12 +28,10 @@ Result<SpiffeId> IdFromProto(const spire::api::types::SPIFFEID& id) {
 
 Result<Entry> EntryFromProto(const spire::api::types::Entry& proto, const TrustDomain& td) {
   TRY(ValidateEntryId(proto.id()), "entry ID");
-  SpiffeId spiffe_id = TRY(IdFromProto(proto.spiffe_id()), "SPIFFE ID");
-  SpiffeId parent_id = TRY(IdFromProto(proto.parent_id()), "parent ID");
+  SpiffeId spiffe_id = TRY(MemberFromProto(proto.spiffe_id(), td), "SPIFFE ID");
+  SpiffeId parent_id = TRY(MemberFromProto(proto.parent_id(), td), "parent ID");
   Entry entry{
       .id = proto.id(), .spiffe_id = std::move(spiffe_id), .parent_id = std::move(parent_id)};
-  TRY(InTrustDomain(entry.spiffe_id, td), "SPIFFE ID");
-  TRY(InTrustDomain(entry.parent_id, td), "parent ID");
   if (entry.spiffe_id.IsReserved()) {
     return InvalidArgument("SPIFFE ID " + entry.spiffe_id.text() + " is reserved");
   }
@@ -68,7 +68,8 @@ Result<Entry> EntryFromProto(const spire::api::types::Entry& proto, const TrustD
   return entry;
 }
 
-Result<Bundle> BundleFromProto(const spire::api::types::Bundle& proto, const TrustDomain& td) {
+Result<Bundle> BundleFromProto(const spire::api::types::Bundle& proto, const TrustDomain& td,
+                               std::vector<std::string>* left_out) {
   if (proto.trust_domain() != td.name()) {
     return InvalidArgument("bundle of trust domain \"" + Printable(proto.trust_domain()) +
                            "\", expected " + td.name());
@@ -84,19 +85,32 @@ Result<Bundle> BundleFromProto(const spire::api::types::Bundle& proto, const Tru
   Bundle bundle{.trust_domain = td,
                 .sequence_number = proto.sequence_number(),
                 .refresh_hint_seconds = proto.refresh_hint()};
+  auto leave_out = [left_out](const Status& why) {
+    if (left_out != nullptr) left_out->push_back(why.message());
+  };
+  Status unusable;
   for (const auto& authority : proto.x509_authorities()) {
     // SPIRE's servers may send several certificates in one element.
-    for (Certificate& certificate :
-         TRY(Certificate::ChainFromDer(authority.asn1()), "X.509 authority")) {
+    Result<CertificateChain> certificates = Certificate::ChainFromDer(authority.asn1());
+    if (!certificates.ok()) {
+      unusable = certificates.status().Annotate("X.509 authority");
+      leave_out(unusable);
+      continue;
+    }
+    for (Certificate& certificate : *certificates) {
       bundle.x509.push_back(X509Authority{std::move(certificate), authority.tainted()});
     }
   }
+  if (bundle.x509.empty()) return unusable;
   for (const auto& key : proto.jwt_authorities()) {
     if (key.key_id().empty()) return InvalidArgument("JWT authority without a key ID");
-    PublicKey public_key =
-        TRY(PublicKey::FromSpki(key.public_key()), "JWT authority " + Printable(key.key_id()));
+    Result<PublicKey> public_key = PublicKey::FromSpki(key.public_key());
+    if (!public_key.ok()) {
+      leave_out(public_key.status().Annotate("JWT authority " + Printable(key.key_id())));
+      continue;
+    }
     bundle.jwt.push_back(JwtAuthority{.key_id = key.key_id(),
-                                      .key = std::move(public_key),
+                                      .key = *std::move(public_key),
                                       .expires_at = key.expires_at(),
                                       .tainted = key.tainted()});
   }

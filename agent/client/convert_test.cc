@@ -44,6 +44,21 @@ TEST_F(ConvertTest, TakesABundle) {
   EXPECT_EQ(bundle->jwt[0].expires_at, 99);
 }
 
+TEST_F(ConvertTest, OneAuthorityThatCannotBeUsedDoesNotKeepTheOthersAway) {
+  spire::api::types::Bundle proto = MakeBundle();
+  proto.add_x509_authorities()->set_asn1("junk");
+  auto* key = proto.add_jwt_authorities();
+  key->set_key_id("weak");
+  key->set_public_key("junk");
+  std::vector<std::string> left_out;
+  Result<Bundle> bundle = BundleFromProto(proto, td_, &left_out);
+  ASSERT_TRUE(bundle.ok()) << bundle.status().ToString();
+  EXPECT_EQ(*bundle, *BundleFromProto(MakeBundle(), td_));
+  ASSERT_EQ(left_out.size(), 2u);
+  EXPECT_NE(left_out[0].find("X.509 authority"), std::string::npos) << left_out[0];
+  EXPECT_NE(left_out[1].find("JWT authority weak"), std::string::npos) << left_out[1];
+}
+
 TEST_F(ConvertTest, RefusesABundleThatIsOfNoUse) {
   auto expect_refused = [&](const std::function<void(spire::api::types::Bundle&)>& change) {
     spire::api::types::Bundle proto = MakeBundle();
@@ -54,7 +69,6 @@ TEST_F(ConvertTest, RefusesABundleThatIsOfNoUse) {
   expect_refused([](auto& proto) { proto.clear_x509_authorities(); });
   expect_refused([](auto& proto) { proto.mutable_x509_authorities(0)->set_asn1("junk"); });
   expect_refused([](auto& proto) { proto.mutable_jwt_authorities(0)->clear_key_id(); });
-  expect_refused([](auto& proto) { proto.mutable_jwt_authorities(0)->set_public_key("junk"); });
   expect_refused([](auto& proto) {
     for (int i = 0; i < 1001; ++i) *proto.add_x509_authorities() = proto.x509_authorities(0);
   });

@@ -2,7 +2,8 @@
 #include "agent/client/entry_sync.h"
 
 #include <algorithm>
-#include <set>
+#include <deque>
+#include <string_view>
 
 #include "agent/client/convert.h"
 #include "core/base/bytes.h"
@@ -16,22 +17,21 @@ using spire::api::server::entry::v1::SyncAuthorizedEntriesResponse;
 
 class Conversation {
  public:
-  Conversation(EntryStream& stream, const EntryVersions& held, const TrustDomain& td, Log& log)
+  Conversation(EntryStream& stream, const HeldEntries& held, const TrustDomain& td, Log& log)
       : stream_(stream), held_(held), td_(td), log_(log) {}
 
   Result<EntryChanges> Run() {
     SyncAuthorizedEntriesRequest first;
     SetMask(*first.mutable_output_mask());
     TRY(Send(first));
-    SyncAuthorizedEntriesResponse answer = TRY(Receive());
-    if (answer.entry_revisions().empty()) {
-      TRY(TakeEntries(answer));
+    TRY(Receive());
+    if (answer_.entry_revisions().empty()) {
+      TRY(TakeEntries());
     } else {
-      TRY(TakePages(std::move(answer)));
+      TRY(TakePages());
     }
-    for (const auto& [id, version] : held_) {
-      if (!seen_.contains(id)) changes_.removed.push_back(id);
-    }
+    SortPut();
+    CollectRemoved();
     return std::move(changes_);
   }
 
@@ -55,109 +55,153 @@ class Conversation {
     if (stream_.Write(request)) return OkStatus();
     return Unavailable("the stream ended while a request was sent");
   }
-  Result<SyncAuthorizedEntriesResponse> Receive() {
-    SyncAuthorizedEntriesResponse response;
-    if (!stream_.Read(&response)) return Unavailable("the stream ended before its last page");
-    return response;
+  Status Receive() {
+    if (stream_.Read(&answer_)) return OkStatus();
+    return Unavailable("the stream ended before its last page");
   }
 
-  bool IsStale(const std::string& id, int64_t revision, int64_t created_at) const {
-    auto at = held_.find(id);
-    if (at == held_.end() || at->second.revision != revision) return true;
+  // What is held of this entry and is not stale; null: nothing.
+  const PackedEntry* Fresh(const std::string& id, int64_t revision, int64_t created_at) const {
+    const PackedEntry* held = held_.Find(id);
+    if (held == nullptr || held->revision() != revision) return nullptr;
     // Old servers do not send it with a revision.
-    return created_at != 0 && at->second.created_at != created_at;
+    return created_at == 0 || held->created_at() == created_at ? held : nullptr;
   }
 
-  Status MarkSeen(const std::string& id) {
-    seen_.insert(id);
-    if (seen_.size() <= kEntriesMax) return OkStatus();
+  static Status Count(size_t& told) {
+    if (++told <= kEntriesMax) return OkStatus();
     return ResourceExhausted("the server sent more than " + std::to_string(kEntriesMax) +
                              " entries for one agent");
   }
 
-  Status TakeEntries(const SyncAuthorizedEntriesResponse& answer) {
-    for (const auto& proto : answer.entries()) {
+  Status TakeEntries() {
+    for (const auto& proto : answer_.entries()) {
       Result<Entry> entry = EntryFromProto(proto, td_);
       if (!entry.ok()) {
         log_.Warn("The server sent a malformed entry; it is left out",
                   {{"entry_id", Printable(proto.id())}, {"error", entry.status()}});
         continue;
       }
-      if (seen_.contains(entry->id) && !wanted_.contains(entry->id)) continue;  // sent twice
-      TRY(MarkSeen(entry->id));
-      wanted_.erase(entry->id);
-      if (IsStale(entry->id, entry->revision, entry->created_at)) {
-        changes_.put.push_back(std::move(entry).value());
+      TRY(Count(entries_told_));
+      if (const PackedEntry* held = Fresh(entry->id, entry->revision, entry->created_at)) {
+        kept_.push_back(held);
+      } else {
+        changes_.put.emplace_back(*entry);
       }
     }
     return OkStatus();
   }
 
-  Status TakeRevisions(const SyncAuthorizedEntriesResponse& answer) {
-    if (!answer.entries().empty()) return Internal("entries came among the pages of revisions");
-    if (answer.entry_revisions().empty() && answer.more()) {
+  Status TakeRevisions(size_t page_size) {
+    if (!answer_.entries().empty()) return Internal("entries came among the pages of revisions");
+    if (answer_.entry_revisions().empty() && answer_.more()) {
       return Internal("an empty page of revisions came, with more to follow");
     }
-    for (const EntryRevision& revision : answer.entry_revisions()) {
-      if (!ValidateEntryId(revision.id()).ok() || revision.revision_number() < 0) {
+    for (const EntryRevision& revision : answer_.entry_revisions()) {
+      const std::string& id = revision.id();
+      if (!ValidateEntryId(id).ok() || revision.revision_number() < 0) {
         log_.Warn("The server sent a malformed entry revision; it is left out",
-                  {{"entry_id", Printable(revision.id())}});
+                  {{"entry_id", Printable(id)}});
         continue;
       }
-      TRY(MarkSeen(revision.id()));
-      if (IsStale(revision.id(), revision.revision_number(), revision.created_at())) {
-        wanted_.insert(revision.id());
+      TRY(Count(revisions_told_));
+      const int64_t number = revision.revision_number();
+      if (const PackedEntry* held = Fresh(id, number, revision.created_at())) {
+        kept_.push_back(held);
+      } else {
+        Want(id, page_size);
       }
     }
     return OkStatus();
   }
 
-  Status TakePages(SyncAuthorizedEntriesResponse page) {
-    const size_t page_size = page.entry_revisions_size();
-    TRY(TakeRevisions(page));
-    while (page.more()) {
-      page = TRY(Receive());
-      TRY(TakeRevisions(page));
+  void Want(const std::string& id, size_t page_size) {
+    if (wanted_.empty() || wanted_.back().count == page_size) wanted_.emplace_back();
+    wanted_.back().ids += id;
+    wanted_.back().ids += kAfterId;
+    ++wanted_.back().count;
+  }
+
+  Status TakePages() {
+    const size_t page_size = answer_.entry_revisions_size();
+    TRY(TakeRevisions(page_size));
+    while (answer_.more()) {
+      TRY(Receive());
+      TRY(TakeRevisions(page_size));
     }
-    const std::vector<std::string> ids(wanted_.begin(), wanted_.end());
-    for (size_t from = 0; from < ids.size(); from += page_size) {
-      size_t to = std::min(ids.size(), from + page_size);
-      SyncAuthorizedEntriesRequest request;
-      request.mutable_ids()->Assign(ids.begin() + from, ids.begin() + to);
+    SyncAuthorizedEntriesRequest request;
+    for (; !wanted_.empty(); wanted_.pop_front()) {
+      request.clear_ids();
+      const std::string_view ids = wanted_.front().ids;
+      for (size_t at = 0, end = 0; at < ids.size(); at = end + 1) {
+        end = ids.find(kAfterId, at);
+        request.add_ids(ids.data() + at, end - at);
+      }
       TRY(Send(request));
       TRY(ReceiveEntries());
     }
-    // What was asked for and did not come has gone since its revision was sent, or is malformed.
-    for (const std::string& id : wanted_) seen_.erase(id);
     return OkStatus();
   }
 
   Status ReceiveEntries() {
-    while (true) {
-      SyncAuthorizedEntriesResponse answer = TRY(Receive());
-      if (!answer.entry_revisions().empty()) {
+    do {
+      TRY(Receive());
+      if (!answer_.entry_revisions().empty()) {
         return Internal("revisions came where entries were asked for");
       }
-      if (answer.entries().empty() && answer.more()) {
+      if (answer_.entries().empty() && answer_.more()) {
         return Internal("an empty page of entries came, with more to follow");
       }
-      TRY(TakeEntries(answer));
-      if (!answer.more()) return OkStatus();
-    }
+      TRY(TakeEntries());
+    } while (answer_.more());
+    return OkStatus();
   }
 
+  // One that was sent twice counts once.
+  void SortPut() {
+    std::vector<PackedEntry>& put = changes_.put;
+    if (!std::ranges::is_sorted(put, {}, &PackedEntry::id)) {
+      std::ranges::stable_sort(put, {}, &PackedEntry::id);
+    }
+    const auto repeats = std::ranges::unique(put, {}, &PackedEntry::id);
+    put.erase(repeats.begin(), repeats.end());
+  }
+
+  // What did not come, though it was asked for, has gone since its revision was sent, or is
+  // malformed.
+  void CollectRemoved() {
+    std::ranges::sort(kept_);
+    const auto repeats = std::ranges::unique(kept_);
+    kept_.erase(repeats.begin(), repeats.end());
+    if (kept_.size() == held_.size()) return;
+    held_.ForEach([this](const PackedEntry& held) {
+      if (std::ranges::binary_search(kept_, &held)) return;
+      if (std::ranges::binary_search(changes_.put, held.id(), {}, &PackedEntry::id)) return;
+      changes_.removed.emplace_back(held.id());
+    });
+  }
+
+  static constexpr char kAfterId = '\n';  // no ID holds it
+  struct Ask {
+    std::string ids;  // kAfterId behind each
+    size_t count = 0;
+  };
+
   EntryStream& stream_;
-  const EntryVersions& held_;
+  const HeldEntries& held_;
   const TrustDomain& td_;
   Log& log_;
+  SyncAuthorizedEntriesResponse answer_;  // the last; its memory serves the next
   EntryChanges changes_;
-  std::set<std::string> seen_;    // IDs that the agent is authorized for
-  std::set<std::string> wanted_;  // of these, whose entries have yet to come
+  std::vector<const PackedEntry*> kept_;  // of what is held, what is so still
+  std::deque<Ask> wanted_;                // of revisions that are not held, as they are asked for
+  size_t revisions_told_ = 0;
+  size_t entries_told_ = 0;
 };
 
 }  // namespace
 
-Result<EntryChanges> SyncEntryStream(EntryStream& stream, const EntryVersions& held,
+Result<EntryChanges> SyncEntryStream(EntryStream& stream, const HeldEntries& held,
                                      const TrustDomain& td, Log& log) {
   return Conversation(stream, held, td, log).Run();
 }

@@ -22,7 +22,7 @@ using EntryStream =
                                       spire::api::server::entry::v1::SyncAuthorizedEntriesResponse>;
 
 // A failure of the stream itself is Unavailable here; Finish() knows better.
-Result<EntryChanges> SyncEntryStream(EntryStream& stream, const EntryVersions& held,
+Result<EntryChanges> SyncEntryStream(EntryStream& stream, const HeldEntries& held,
                                      const TrustDomain& td, Log& log);
 
 }  // namespace writ

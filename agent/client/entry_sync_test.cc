@@ -5,6 +5,7 @@
 
 #include <deque>
 
+#include "test/fake/fake_held_entries.h"
 #include "test/fake/fake_log.h"
 
 namespace writ {
@@ -59,12 +60,12 @@ class EntrySyncTest : public testing::Test {
     item->set_revision_number(revision);
     item->set_created_at(created_at);
   }
-  Result<EntryChanges> Run(const EntryVersions& held = {}) {
+  Result<EntryChanges> Run(const FakeHeldEntries& held = {}) {
     return SyncEntryStream(stream_, held, *TrustDomain::Parse("example.org"), log_);
   }
-  static std::vector<std::string> Ids(const std::vector<Entry>& entries) {
+  static std::vector<std::string> Ids(const std::vector<PackedEntry>& entries) {
     std::vector<std::string> ids;
-    for (const Entry& entry : entries) ids.push_back(entry.id);
+    for (const PackedEntry& entry : entries) ids.emplace_back(entry.id());
     return ids;
   }
   using Names = std::vector<std::string>;
@@ -81,9 +82,9 @@ TEST_F(EntrySyncTest, TakesFewEntriesWholeAndOnlyWhatChanged) {
   AddEntry(answer, "recreated", 0, 9);
   stream_.answers = {answer};
   Result<EntryChanges> changes =
-      Run({{"same", {3, 1}}, {"updated", {3, 1}}, {"recreated", {0, 1}}, {"gone", {0, 1}}});
+      Run({{"same", 3, 1}, {"updated", 3, 1}, {"recreated", 0, 1}, {"gone", 0, 1}});
   ASSERT_TRUE(changes.ok()) << changes.status().ToString();
-  EXPECT_EQ(Ids(changes->put), (Names{"new", "updated", "recreated"}));
+  EXPECT_EQ(Ids(changes->put), (Names{"new", "recreated", "updated"}));
   EXPECT_EQ(changes->removed, Names{"gone"});
   ASSERT_EQ(stream_.written.size(), 1u);
   EXPECT_TRUE(stream_.written[0].output_mask().revision_number());
@@ -101,7 +102,7 @@ TEST_F(EntrySyncTest, AsksForStaleEntriesByPagesOfTheFirstPagesLength) {
   AddEntry(entries1, "b");
   AddEntry(entries2, "c");
   stream_.answers = {first, second, entries1, entries2};
-  Result<EntryChanges> changes = Run({{"same", {2, 1}}, {"gone", {0, 1}}});
+  Result<EntryChanges> changes = Run({{"same", 2, 1}, {"gone", 0, 1}});
   ASSERT_TRUE(changes.ok()) << changes.status().ToString();
   EXPECT_EQ(Ids(changes->put), (Names{"a", "b", "c"}));
   EXPECT_EQ(changes->removed, Names{"gone"});
@@ -127,14 +128,14 @@ TEST_F(EntrySyncTest, AnEntryThatGoesBetweenRevisionAndRequestIsRemoved) {
   AddRevision(revisions, "b");
   AddEntry(entries, "b");
   stream_.answers = {revisions, entries};
-  Result<EntryChanges> changes = Run({{"a", {4, 1}}});
+  Result<EntryChanges> changes = Run({{"a", 4, 1}});
   EXPECT_EQ(Ids(changes->put), Names{"b"});
   EXPECT_EQ(changes->removed, Names{"a"});
 }
 
 TEST_F(EntrySyncTest, NoEntriesMeansThatAllAreGone) {
   stream_.answers = {Response()};
-  Result<EntryChanges> changes = Run({{"a", {0, 1}}});
+  Result<EntryChanges> changes = Run({{"a", 0, 1}});
   EXPECT_TRUE(changes->put.empty());
   EXPECT_EQ(changes->removed, Names{"a"});
 }
@@ -154,7 +155,7 @@ TEST_F(EntrySyncTest, LeavesOutMalformedEntries) {
   AddEntry(answer, "hint");
   answer.mutable_entries(6)->set_hint(std::string(2000, 'x'));
   stream_.answers = {answer};
-  EXPECT_EQ(Ids(Run({{"foreign", {0, 1}}})->put), Names{"good"});
+  EXPECT_EQ(Ids(Run({{"foreign", 0, 1}})->put), Names{"good"});
   EXPECT_EQ(log_.Count("malformed entry"), 6);
 }
 

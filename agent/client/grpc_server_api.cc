@@ -104,7 +104,7 @@ class GrpcServerApi final : public ServerApi {
   Result<Bundle> FetchBundle(bool anonymous) override;
   Result<CertificateChain> Renew(const std::string& csr_der) override;
   Status PostStatus(const std::string& agent_version) override;
-  Result<EntryChanges> SyncEntries(const EntryVersions& held) override;
+  Result<EntryChanges> SyncEntries(const HeldEntries& held) override;
   Result<std::vector<Result<CertificateChain>>> NewX509Svids(
       const std::vector<SvidRequest>& requests) override;
   Result<ReceivedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
@@ -115,6 +115,7 @@ class GrpcServerApi final : public ServerApi {
 
  private:
   std::stop_token EndOfStreams() EXCLUDES(mu_);
+  void WarnOnce(std::vector<std::string> left_out) EXCLUDES(mu_);
 
   // Constant after construction, as are the connections.
   const ServerApiOptions options_;
@@ -122,6 +123,8 @@ class GrpcServerApi final : public ServerApi {
   const std::unique_ptr<GrpcCalls> anonymous_;
   Mutex mu_;
   std::stop_source end_streams_ GUARDED_BY(mu_);  // of those that live
+  // Authorities of the last bundle that could not be used.
+  std::vector<std::string> left_out_ GUARDED_BY(mu_);
 };
 
 Result<AttestedAgent> GrpcServerApi::Attest(const std::string& type, NodeProver& prover,
@@ -154,9 +157,19 @@ Result<Bundle> GrpcServerApi::FetchBundle(bool anonymous) {
                 &context, bundlev1::GetBundleRequest(), &answer));
           }),
       "fetch the bundle");
-  Result<Bundle> bundle = BundleFromProto(answer, options_.trust_domain);
+  std::vector<std::string> left_out;
+  Result<Bundle> bundle = BundleFromProto(answer, options_.trust_domain, &left_out);
   if (!bundle.ok()) return Internal(bundle.status().message()).Annotate("the server's bundle");
+  WarnOnce(std::move(left_out));
   return bundle;
+}
+
+// The same bundle is fetched every few seconds.
+void GrpcServerApi::WarnOnce(std::vector<std::string> left_out) {
+  MutexLock lock(mu_);
+  if (left_out == left_out_) return;
+  for (const std::string& why : left_out) WarnOfAuthority(why, *options_.log);
+  left_out_ = std::move(left_out);
 }
 
 Result<CertificateChain> GrpcServerApi::Renew(const std::string& csr_der) {
@@ -183,7 +196,7 @@ Status GrpcServerApi::PostStatus(const std::string& agent_version) {
       .Annotate("post the agent's status");
 }
 
-Result<EntryChanges> GrpcServerApi::SyncEntries(const EntryVersions& held) {
+Result<EntryChanges> GrpcServerApi::SyncEntries(const HeldEntries& held) {
   EntryChanges changes;
   auto call = [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
     auto stream = entryv1::Entry::NewStub(channel)->SyncAuthorizedEntries(&context);
@@ -250,17 +263,12 @@ std::stop_token GrpcServerApi::EndOfStreams() {
 
 Status GrpcServerApi::Follow(uint64_t after, const std::function<void(Notice)>& on_notice,
                              std::stop_token stop) {
-  writ::v1::FollowRequest request;
-  request.set_after(after);
   const std::stop_token end = EndOfStreams();
   auto call = [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
     std::stop_callback on_stop(stop, [&context] { context.TryCancel(); });
     std::stop_callback on_end(end, [&context] { context.TryCancel(); });
-    auto stream = writ::v1::Notices::NewStub(channel)->Follow(&context, request);
-    Status read = ReadNotices(*stream, options_.trust_domain, *options_.log, on_notice);
-    if (!read.ok()) context.TryCancel();
-    grpc::Status ended = stream->Finish();
-    return read.ok() ? FromServer(ended) : read;
+    return FollowNotices(*writ::v1::Notices::NewStub(channel), context, after,
+                         options_.trust_domain, *options_.log, on_notice);
   };
   return agent_->RunOnce(options_.clock->Monotonic() + kFollowTimeout, call)
       .Annotate("follow the server's notices");

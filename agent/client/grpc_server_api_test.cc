@@ -16,6 +16,7 @@
 #include "spire/api/server/svid/v1/svid.grpc.pb.h"
 #include "spire/api/types/status.pb.h"
 #include "test/fake/fake_clock.h"
+#include "test/fake/fake_held_entries.h"
 #include "test/fake/fake_log.h"
 #include "test/fake/fake_prover.h"
 
@@ -234,11 +235,11 @@ TEST_F(GrpcServerApiTest, CallsAsTheAgentWithItsCertificate) {
 TEST_F(GrpcServerApiTest, DenialsCarryTheirReason) {
   EXPECT_EQ(DenialOf(api_->Renew("csr").status()), Denial::kMustReattest);
   services_.entry.deny = true;
-  EXPECT_EQ(DenialOf(api_->SyncEntries({}).status()), Denial::kBanned);
+  EXPECT_EQ(DenialOf(api_->SyncEntries(FakeHeldEntries()).status()), Denial::kBanned);
 }
 
 TEST_F(GrpcServerApiTest, SyncsOverTheStream) {
-  Result<EntryChanges> changes = api_->SyncEntries({{"gone", {}}});
+  Result<EntryChanges> changes = api_->SyncEntries(FakeHeldEntries{{"gone"}});
   ASSERT_TRUE(changes.ok()) << changes.status().ToString();
   EXPECT_EQ(changes->removed, std::vector<std::string>{"gone"});
 }
@@ -269,7 +270,7 @@ TEST_F(GrpcServerApiTest, AStopRequestEndsARunningCall) {
     services_.entry.hanging.wait(false);
     stop_.request_stop();
   });
-  EXPECT_EQ(api_->SyncEntries({}).code(), Code::kCancelled);
+  EXPECT_EQ(api_->SyncEntries(FakeHeldEntries()).code(), Code::kCancelled);
 }
 
 }  // namespace

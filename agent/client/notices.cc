@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/client/notices.h"
 
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "agent/client/convert.h"
+#include "agent/client/grpc_calls.h"
 #include "core/base/bytes.h"
+#include "core/base/mutex.h"
 
 namespace writ {
 namespace {
@@ -14,7 +18,7 @@ Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain&
   for (const auto& sent : proto.entries()) {
     Result<Entry> entry = EntryFromProto(sent, td);
     if (entry.ok()) {
-      notice.changes.put.push_back(std::move(*entry));
+      notice.changes.put.emplace_back(*entry);
       continue;
     }
     log.Warn("The server sent a malformed entry; it is left out",
@@ -25,20 +29,89 @@ Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain&
     if (ValidateEntryId(id).ok()) notice.changes.removed.push_back(id);
   }
   if (proto.has_bundle()) {
-    Result<Bundle> bundle = BundleFromProto(proto.bundle(), td);
+    std::vector<std::string> left_out;
+    Result<Bundle> bundle = BundleFromProto(proto.bundle(), td, &left_out);
+    for (const std::string& why : left_out) WarnOfAuthority(why, log);
     if (!bundle.ok()) return Internal(bundle.status().message()).Annotate("the server's bundle");
     notice.bundle = std::make_shared<const Bundle>(std::move(*bundle));
   }
   return notice;
 }
 
+// One stream, read message by message at the pace of the thread that waits.
+class Stream final : public grpc::ClientReadReactor<writ::v1::Notice> {
+ public:
+  Stream(writ::v1::Notices::Stub& server, grpc::ClientContext& context, uint64_t after) {
+    request_.set_after(after);
+    server.async()->Follow(&context, &request_, this);
+    StartRead(&notice_);
+    StartCall();
+  }
+
+  // Null at the end of the stream. What it gives is there until Next().
+  const writ::v1::Notice* Await() EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    while (!read_) changed_.Wait(mu_);
+    return *read_ ? &notice_ : nullptr;
+  }
+  void Next() EXCLUDES(mu_) {
+    {
+      MutexLock lock(mu_);
+      read_.reset();
+    }
+    StartRead(&notice_);
+  }
+  // The last thing to be called: gRPC is done with this after it.
+  grpc::Status Finish() EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    while (!ended_) changed_.Wait(mu_);
+    return *ended_;
+  }
+
+  void OnReadDone(bool ok) override EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    read_ = ok;
+    changed_.NotifyAll();
+  }
+  void OnDone(const grpc::Status& status) override EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    ended_ = status;
+    changed_.NotifyAll();  // under the lock: the waiter may take this away once it knows
+  }
+
+ private:
+  writ::v1::FollowRequest request_;
+  writ::v1::Notice notice_;  // gRPC's while a read runs
+  Mutex mu_;
+  CondVar changed_;
+  std::optional<bool> read_ GUARDED_BY(mu_);  // whether the read brought a message; none: it runs
+  std::optional<grpc::Status> ended_ GUARDED_BY(mu_);
+};
+
+Status ReadAll(Stream& stream, const TrustDomain& td, Log& log,
+               const std::function<void(Notice)>& on_notice) {
+  while (const writ::v1::Notice* proto = stream.Await()) {
+    on_notice(TRY(NoticeFromProto(*proto, td, log)));
+    stream.Next();
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
-Status ReadNotices(grpc::ClientReaderInterface<writ::v1::Notice>& stream, const TrustDomain& td,
-                   Log& log, const std::function<void(Notice)>& on_notice) {
-  writ::v1::Notice proto;
-  while (stream.Read(&proto)) on_notice(TRY(NoticeFromProto(proto, td, log)));
-  return OkStatus();
+void WarnOfAuthority(const std::string& why, Log& log) {
+  log.Warn("The server's bundle has an authority that cannot be used; it is left out",
+           {{"reason", why}});
+}
+
+Status FollowNotices(writ::v1::Notices::Stub& server, grpc::ClientContext& context, uint64_t after,
+                     const TrustDomain& td, Log& log,
+                     const std::function<void(Notice)>& on_notice) {
+  Stream stream(server, context, after);
+  const Status read = ReadAll(stream, td, log, on_notice);
+  if (!read.ok()) context.TryCancel();
+  const grpc::Status ended = stream.Finish();
+  return read.ok() ? FromServer(ended) : read;
 }
 
 }  // namespace writ

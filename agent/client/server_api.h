@@ -9,7 +9,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +23,7 @@
 #include "core/spiffe/bundle.h"
 #include "core/spiffe/entry.h"
 #include "core/spiffe/id.h"
+#include "core/spiffe/packed_entry.h"
 
 namespace writ {
 
@@ -45,16 +45,10 @@ struct AttestedAgent {
   bool reattestable = false;
 };
 
-// An entry is stale when either differs (a recreated entry starts at revision 0 again).
-struct EntryVersion {
-  int64_t revision = 0;
-  int64_t created_at = 0;
-  friend bool operator==(const EntryVersion&, const EntryVersion&) = default;
-};
-using EntryVersions = std::map<std::string, EntryVersion>;  // by entry ID
-
+// An entry is stale when its revision or its time of creation differs (a recreated entry starts at
+// revision 0 again).
 struct EntryChanges {
-  std::vector<Entry> put;            // new, or stale in what the caller holds
+  std::vector<PackedEntry> put;      // new, or stale in what the caller holds; in ID order
   std::vector<std::string> removed;  // IDs that the agent is no longer authorized for
 };
 
@@ -99,7 +93,7 @@ class ServerApi : public NoticeSource {
   virtual Result<Bundle> FetchBundle(bool anonymous) = 0;
   virtual Result<CertificateChain> Renew(const std::string& csr_der) = 0;
   virtual Status PostStatus(const std::string& agent_version) = 0;
-  virtual Result<EntryChanges> SyncEntries(const EntryVersions& held) = 0;
+  virtual Result<EntryChanges> SyncEntries(const HeldEntries& held) = 0;
   // One result for each request, in order; at most kX509BatchMax.
   virtual Result<std::vector<Result<CertificateChain>>> NewX509Svids(
       const std::vector<SvidRequest>& requests) = 0;

@@ -44,7 +44,7 @@ class TokenServer final : public ServerApi {
     return Unimplemented("tokens alone");
   }
   Status PostStatus(const std::string&) override { return Unimplemented("tokens alone"); }
-  Result<EntryChanges> SyncEntries(const EntryVersions&) override {
+  Result<EntryChanges> SyncEntries(const HeldEntries&) override {
     return Unimplemented("tokens alone");
   }
   Result<std::vector<Result<CertificateChain>>> NewX509Svids(

@@ -19,6 +19,7 @@ namespace {
 
 // Between two syncs, however short-lived the SVIDs are.
 constexpr Duration kSyncPauseMin = std::chrono::milliseconds(500);
+constexpr Duration kFirstNoticeMayTake = std::chrono::milliseconds(750);
 
 class ThreadedAgentLoop final : public AgentLoop {
  public:
@@ -52,6 +53,7 @@ class ThreadedAgentLoop final : public AgentLoop {
   ServerApiOptions ApiOptions();
 
   Outcome Step(const std::stop_token& stop);
+  void AwaitFirstNotice(const std::stop_token& stop);
   Outcome Sync(const std::stop_token& stop);
   Outcome Follow(const std::stop_token& stop);
   bool TakeNotices(const std::stop_token& stop);
@@ -134,6 +136,7 @@ Outcome ThreadedAgentLoop::Step(const std::stop_token& stop) {
   Outcome outcome = self_.Step(*server_);
   if (outcome.ok()) {
     following_.Keep();
+    if (following_.MustSync()) AwaitFirstNotice(stop);
     outcome = following_.MustSync() || sync_.HoldsEnded() ? Sync(stop) : Follow(stop);
   }
   if (outcome.ok() || outcome.fatal || stop.stop_requested()) return outcome;
@@ -148,6 +151,17 @@ Outcome ThreadedAgentLoop::Step(const std::stop_token& stop) {
   return outcome;
 }
 
+// Not for long: a server that is slow to tell is synced with as one that does not tell.
+void ThreadedAgentLoop::AwaitFirstNotice(const std::stop_token& stop) {
+  if (!following_.AwaitsFirst()) return;
+  const MonoTime until = options_.clock->Monotonic() + kFirstNoticeMayTake;
+  while (following_.AwaitsFirst() && options_.clock->Monotonic() < until) {
+    if (stop.stop_requested()) return;
+    options_.clock->WaitUntil(until, wake_, stop);
+  }
+  following_.Keep();  // the stream may have ended
+}
+
 // What the server has told before is part of what it says now.
 Outcome ThreadedAgentLoop::Sync(const std::stop_token& stop) {
   following_.BeginSync();
@@ -156,12 +170,13 @@ Outcome ThreadedAgentLoop::Sync(const std::stop_token& stop) {
   self_.TakeBundle(*bundle, *server_);
   self_.OnTainted(TaintedKeyIds(*bundle));
   PostStatus();
-  Status synced = sync_.Sync(*bundle, stop);
-  if (synced.ok()) {
-    following_.EndSync();
-    SetReady(OkStatus());
-  }
-  return Outcome{std::move(synced)};
+  Status synced = sync_.Sync(*bundle);
+  if (!synced.ok()) return Outcome{std::move(synced)};
+  following_.EndSync();
+  SetReady(OkStatus());
+  Outcome renewed{sync_.Renew(stop)};
+  ReturnFreeMemory();  // that very many entries passed through
+  return renewed;
 }
 
 // A turn without asking the server for everything.

@@ -314,14 +314,17 @@ TEST_F(AgentLoopTest, WhatIsBeyondTheLimitIsFetchedBetweenTwoSyncsWhenASubscribe
   MakeLoop(minutes(10), {.x509_max = 0});
   PutEntry("web", 1);
   std::unique_ptr<Subscription> stream;
-  const MonoTime start = clock_.Monotonic();
+  MonoTime synced_at{};
   clock_.before_wait = [&] {
-    if (!stream) stream = cache_->Subscribe(Of(1), Interest::kX509, [] {});
+    if (stream || !loop_->Ready().ok()) return;
+    synced_at = clock_.Monotonic();
+    stream = cache_->Subscribe(Of(1), Interest::kX509, [] {});
   };
   int looks = 0;
   int calls_before = -1;
   State state = State::kNotSynced;
   ASSERT_TRUE(RunFor(seconds(1), [&] {
+                if (!stream) return;
                 if (++looks == 1) calls_before = server_.Calls("NewX509Svids");
                 if (looks == 2) state = Look(1)->state;
               }).ok());
@@ -329,7 +332,7 @@ TEST_F(AgentLoopTest, WhatIsBeyondTheLimitIsFetchedBetweenTwoSyncsWhenASubscribe
   EXPECT_EQ(state, State::kReady);
   EXPECT_EQ(server_.Calls("SyncEntries"), 1);
   EXPECT_EQ(server_.Calls("NewX509Svids"), 1);
-  EXPECT_EQ(clock_.Monotonic(), start + minutes(10));
+  EXPECT_EQ(clock_.Monotonic(), synced_at + minutes(10));
 }
 
 TEST_F(AgentLoopTest, SubscribersCannotMakeTheServerRefuseAgainAndAgain) {
@@ -339,7 +342,8 @@ TEST_F(AgentLoopTest, SubscribersCannotMakeTheServerRefuseAgainAndAgain) {
   std::unique_ptr<Subscription> stream;
   int waits = 0;
   clock_.before_wait = [&] {
-    if (++waits < 20) stream = cache_->Subscribe(Of(1), Interest::kX509, [] {});
+    if (!loop_->Ready().ok() || ++waits >= 20) return;
+    stream = cache_->Subscribe(Of(1), Interest::kX509, [] {});
   };
   ASSERT_TRUE(RunFor(seconds(1)).ok());
   EXPECT_EQ(server_.Calls("SyncEntries"), 1);
@@ -349,13 +353,31 @@ TEST_F(AgentLoopTest, SubscribersCannotMakeTheServerRefuseAgainAndAgain) {
 TEST_F(AgentLoopTest, ATaintedAuthoritysSvidsAreRenewedAtOnceAndOnce) {
   PutEntry("web", 1);
   ASSERT_TRUE(RunFor(seconds(1)).ok());
-  std::string before = Look(1)->identities[0].x509->authority_key_id;
+  const auto before = Look(1)->identities[0].x509->authority_key_ids;
   server_.RotateAuthority();
   server_.TaintOldAuthorities();
   ASSERT_TRUE(RunFor(minutes(2)).ok());
-  EXPECT_NE(Look(1)->identities[0].x509->authority_key_id, before);
+  EXPECT_NE(Look(1)->identities[0].x509->authority_key_ids, before);
   EXPECT_EQ(server_.Calls("NewX509Svids"), 2);
   EXPECT_EQ(server_.Calls("Renew"), 1);
+}
+
+TEST_F(AgentLoopTest, WhatRestsOnATaintedRootBelowAnIntermediateIsRenewedAtOnceAndOnce) {
+  server_.Set([](FakeServer::Knobs& knobs) { knobs.intermediate = true; });
+  PutEntry("web", 1);
+  ASSERT_TRUE(RunFor(seconds(1)).ok());
+  server_.RotateAuthority();
+  ASSERT_TRUE(RunFor(minutes(2)).ok());
+  EXPECT_EQ(server_.Calls("NewX509Svids"), 1);
+  EXPECT_EQ(server_.Calls("Renew"), 0);
+  server_.TaintOldAuthorities();
+  ASSERT_TRUE(RunFor(minutes(2)).ok());
+  EXPECT_EQ(server_.Calls("NewX509Svids"), 2);
+  EXPECT_EQ(server_.Calls("Renew"), 1);
+  // The root may go: nothing rests on it any more.
+  server_.DropOldAuthorities();
+  ASSERT_TRUE(RunFor(minutes(2)).ok());
+  EXPECT_EQ(server_.Calls("Attest"), 1);
 }
 
 TEST_F(AgentLoopTest, ATaintedAuthoritysTokensAreFetchedAnew) {
@@ -426,7 +448,7 @@ TEST_F(AgentLoopTest, ReadsTheSourceAgainWhenTheServerChangedItsRoots) {
 TEST_F(AgentLoopTest, FetchesJwtSvidsOverTheAgentsConnection) {
   PutEntry("web", 1);
   ASSERT_TRUE(RunFor(seconds(1)).ok());
-  const Entry& entry = *Look(1)->identities[0].entry;
+  const Entry entry = *Look(1)->identities[0].entry;
   Result<HeldJwt> jwt = loop_->jwts().Fetch(entry, {"aud"}, clock_.Monotonic() + seconds(5));
   ASSERT_TRUE(jwt.ok()) << jwt.status().ToString();
   EXPECT_EQ(loop_->jwts().Fetch(entry, {"aud"}, clock_.Monotonic() + seconds(5))->token,

@@ -44,6 +44,9 @@ class Following {
 
   // Begins to follow, or goes on. For an agent that may call.
   void Keep();
+  // The very first notice is to come soon. It gives the agent a number to follow from, and says
+  // that whatever was before is unknown: a sync that begins after it need not be done twice.
+  bool AwaitsFirst() const { return reader_.AwaitsFirst(); }
   // In how long Keep() has something to do again.
   Duration LookAgainIn() const;
 

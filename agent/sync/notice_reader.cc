@@ -38,8 +38,7 @@ void NoticeReader::OnNotice(Notice notice) {
     sequence_ = notice.sequence;
     const bool over = held_.size() >= kNoticesHeldMax;
     if (over) held_.clear();
-    held_.push_back(over ? Notice{.sequence = notice.sequence, .resync = true}
-                         : std::move(notice));
+    held_.push_back(over ? Notice{.sequence = notice.sequence, .resync = true} : std::move(notice));
   }
   notify_();
 }
@@ -47,6 +46,12 @@ void NoticeReader::OnNotice(Notice notice) {
 std::optional<MonoTime> NoticeReader::HeardAt() const {
   MutexLock lock(mu_);
   return heard_at_;
+}
+
+bool NoticeReader::AwaitsFirst() const {
+  if (!thread_.Joinable()) return false;
+  MutexLock lock(mu_);
+  return sequence_ == 0 && !heard_at_ && !ended_;
 }
 
 std::optional<Status> NoticeReader::Ended() const {

@@ -35,6 +35,8 @@ class NoticeReader {
 
   // Since when nothing has come over a stream that is up; none: it is down.
   std::optional<MonoTime> HeardAt() const EXCLUDES(mu_);
+  // A stream runs, and neither this nor an earlier one has told anything yet.
+  bool AwaitsFirst() const EXCLUDES(mu_);
   // How the last stream ended; none while one runs.
   std::optional<Status> Ended() const EXCLUDES(mu_);
   std::vector<Notice> Take() EXCLUDES(mu_);
@@ -42,7 +44,7 @@ class NoticeReader {
  private:
   void OnNotice(Notice notice) EXCLUDES(mu_);
 
-  NoticeSource* const source_;          // borrowed, as is the clock
+  NoticeSource* const source_;  // borrowed, as is the clock
   Clock* const clock_;
   const std::function<void()> notify_;  // constant after construction
 

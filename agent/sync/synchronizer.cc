@@ -11,25 +11,25 @@
 
 namespace writ {
 
-Status Synchronizer::Sync(const Bundle& bundle, std::stop_token stop) {
-  EntryChanges changes = TRY(options_.server->SyncEntries(versions_));
+Status Synchronizer::Sync(const Bundle& bundle) {
+  EntryChanges changes = TRY(options_.server->SyncEntries(*options_.cache));
   bundle_ = std::make_shared<const Bundle>(bundle);
-  return Apply(std::move(changes), stop);
+  return Apply(std::move(changes));
 }
 
 // Of several notices of one entry the last counts.
 Status Synchronizer::Take(std::vector<Notice> notices, std::stop_token stop) {
   CHECK(bundle_ != nullptr);
   bool bundle_changed = false;
-  std::map<std::string, std::optional<Entry>> last;  // none: gone
+  std::map<std::string, std::optional<PackedEntry>> last;  // none: gone
   for (Notice& notice : notices) {
     CHECK(!notice.resync);
     if (notice.bundle) {
       bundle_ = std::move(notice.bundle);
       bundle_changed = true;
     }
-    for (Entry& entry : notice.changes.put) {
-      std::string id = entry.id;
+    for (PackedEntry& entry : notice.changes.put) {
+      std::string id(entry.id());
       last.insert_or_assign(std::move(id), std::move(entry));
     }
     for (const std::string& id : notice.changes.removed) last.insert_or_assign(id, std::nullopt);
@@ -37,37 +37,42 @@ Status Synchronizer::Take(std::vector<Notice> notices, std::stop_token stop) {
   EntryChanges changes;
   for (auto& [id, entry] : last) {
     if (!entry) {
-      if (versions_.contains(id)) changes.removed.push_back(id);
+      if (options_.cache->Find(id) != nullptr) changes.removed.push_back(id);
     } else if (IsNews(*entry)) {
       changes.put.push_back(std::move(*entry));
     }
   }
   if (changes.put.empty() && changes.removed.empty() && !bundle_changed) return OkStatus();
-  return Apply(std::move(changes), stop);
+  TRY(Apply(std::move(changes)));
+  return Renew(std::move(stop));
 }
 
 // A sync may have brought it, or what came after it, already.
-bool Synchronizer::IsNews(const Entry& entry) const {
-  auto held = versions_.find(entry.id);
-  if (held == versions_.end()) return true;
-  return held->second.created_at != entry.created_at || held->second.revision < entry.revision;
+bool Synchronizer::IsNews(const PackedEntry& entry) const {
+  const PackedEntry* held = options_.cache->Find(entry.id());
+  return held == nullptr || held->created_at() != entry.created_at() ||
+         held->revision() < entry.revision();
 }
 
-Status Synchronizer::Apply(EntryChanges changes, const std::stop_token& stop) {
-  Note(changes);
-  CacheChange change{.put = std::move(changes.put),
-                     .removed = std::move(changes.removed),
-                     .bundle = bundle_};
+Status Synchronizer::Apply(EntryChanges changes) {
+  const size_t put = changes.put.size();
+  const size_t removed = changes.removed.size();
+  if (!refused_.empty()) {
+    for (const std::string& id : changes.removed) refused_.erase(id);
+    for (const PackedEntry& entry : changes.put) refused_.erase(std::string(entry.id()));
+  }
+  CacheChange change{
+      .put = std::move(changes.put), .removed = std::move(changes.removed), .bundle = bundle_};
   const std::vector<X509Want> needed = options_.cache->WantedOf(change);
   const std::span<const X509Want> at_once(needed.data(), std::min(needed.size(), kX509BatchMax));
   const Status status = FetchBatch(at_once, change);
   options_.cache->Apply(std::move(change));
-  TRY(status);
-  return FetchAll(options_.cache->Wanted(), stop);
-}
-
-bool Synchronizer::HoldsEnded() const {
-  return !ends_.empty() && ends_.begin()->first < ToUnixSeconds(options_.clock->Now());
+  if (put > 0 || removed > 0) {
+    options_.log->Info(
+        "Entries changed",
+        {{"new_or_updated", put}, {"removed", removed}, {"total", options_.cache->size()}});
+  }
+  return status;
 }
 
 // What the server has refused waits for the next sync, so that callers cannot make requests of it.
@@ -76,31 +81,6 @@ Status Synchronizer::FetchAwaited(std::stop_token stop) {
   std::vector<X509Want> wants = options_.cache->Awaited();
   std::erase_if(wants, [this](const X509Want& want) { return refused_.contains(want.entry_id); });
   return FetchAll(wants, stop);
-}
-
-void Synchronizer::Note(const EntryChanges& changes) {
-  for (const std::string& id : changes.removed) {
-    versions_.erase(id);
-    refused_.erase(id);
-    NoteEnd(id, 0);
-  }
-  for (const Entry& entry : changes.put) {
-    versions_[entry.id] = EntryVersion{entry.revision, entry.created_at};
-    refused_.erase(entry.id);
-    NoteEnd(entry.id, entry.expires_at);
-  }
-  if (!changes.put.empty() || !changes.removed.empty()) {
-    options_.log->Info("Entries changed", {{"new_or_updated", changes.put.size()},
-                                           {"removed", changes.removed.size()},
-                                           {"total", versions_.size()}});
-  }
-}
-
-void Synchronizer::NoteEnd(const std::string& id, int64_t expires_at) {
-  if (auto known = end_of_.extract(id)) ends_.erase({known.mapped(), id});
-  if (expires_at == 0) return;
-  end_of_.emplace(id, expires_at);
-  ends_.emplace(expires_at, id);
 }
 
 Status Synchronizer::FetchAll(const std::vector<X509Want>& wants, const std::stop_token& stop) {
@@ -122,8 +102,7 @@ Status Synchronizer::FetchBatch(std::span<const X509Want> batch, CacheChange& ch
   for (const X509Want& want : batch) {
     PrivateKey key = TRY(PrivateKey::Generate(options_.svid_key_type), "make an X.509-SVID's key");
     CsrTemplate csr{.uri_sans = {want.spiffe_id.text()}};
-    std::string request =
-        TRY(MakeCsr(csr, *MakeSoftwareSigner(key)), "make an X.509-SVID's CSR");
+    std::string request = TRY(MakeCsr(csr, *MakeSoftwareSigner(key)), "make an X.509-SVID's CSR");
     requests.push_back(SvidRequest{want.entry_id, std::move(request)});
     orders.push_back(Order{&want, std::move(key)});
   }
@@ -148,9 +127,8 @@ std::shared_ptr<const HeldX509> Synchronizer::Accept(const Order& order,
                                                      const Result<CertificateChain>& result) {
   const auto& [id, spiffe_id] = *order.want;
   const Time now = options_.clock->Now();
-  Status status = result.ok()
-                      ? CheckIssued(*result, spiffe_id, order.key.Public(), *bundle_, now)
-                      : result.status();
+  Status status = result.ok() ? CheckIssued(*result, spiffe_id, order.key.Public(), *bundle_, now)
+                              : result.status();
   auto held = std::make_shared<HeldX509>();
   if (status.ok()) {
     Result<Secret> pkcs8 = order.key.ExportPkcs8();
@@ -177,7 +155,10 @@ std::shared_ptr<const HeldX509> Synchronizer::Accept(const Order& order,
   held->not_before = leaf.not_before();
   held->not_after = leaf.not_after();
   held->renew_at = RenewTime(held->not_before, held->not_after, now, *options_.random);
-  held->authority_key_id = leaf.authority_key_id();
+  held->authority_key_ids.reserve(result->size());
+  for (const Certificate& certificate : *result) {
+    held->authority_key_ids.push_back(certificate.authority_key_id());
+  }
   return held;
 }
 

@@ -43,20 +43,22 @@ class Synchronizer {
  public:
   explicit Synchronizer(SynchronizerOptions options) : options_(options) {}
 
-  // `bundle`: what the server has just said. On a failure the cache has what came before it.
-  Status Sync(const Bundle& bundle, std::stop_token stop);
+  // `bundle`: what the server has just said. On a failure the cache has what came before it. Of the
+  // SVIDs only a batch of those that subscribers need comes with it; Renew() fetches the others.
+  Status Sync(const Bundle& bundle);
   // Without a resync among them, and after the first sync. What is held already costs nothing.
   Status Take(std::vector<Notice> notices, std::stop_token stop);
-  // SVIDs that are due, and those that the server refused before.
+  // SVIDs that subscribers wait for, those that are due, those worth having ahead of demand, and
+  // those that the server refused before.
   Status Renew(std::stop_token stop) { return FetchAll(options_.cache->Wanted(), stop); }
   // Between two syncs: fetches what a subscriber has come for since.
   Status FetchAwaited(std::stop_token stop);
   // Whether an entry that is held has ended: what hangs below it at the server ends with it, of
   // which no notice tells.
-  bool HoldsEnded() const;
+  bool HoldsEnded() const { return options_.cache->HoldsEnded(); }
   // When the next SVID is to be renewed.
   Time DueAt() const { return options_.cache->NextRenewal(); }
-  uint64_t issued_count() const { return issued_; }    // ever, as is
+  uint64_t issued_count() const { return issued_; }     // ever, as is
   uint64_t refused_count() const { return rejected_; }  // answers that were no SVID
 
  private:
@@ -65,21 +67,16 @@ class Synchronizer {
     PrivateKey key;
   };
 
-  Status Apply(EntryChanges changes, const std::stop_token& stop);
-  void Note(const EntryChanges& changes);
-  void NoteEnd(const std::string& id, int64_t expires_at);
-  bool IsNews(const Entry& entry) const;
+  Status Apply(EntryChanges changes);
+  bool IsNews(const PackedEntry& entry) const;
   Status FetchAll(const std::vector<X509Want>& wants, const std::stop_token& stop);
   Status FetchBatch(std::span<const X509Want> batch, CacheChange& change);
   std::shared_ptr<const HeldX509> Accept(const Order& order,
                                          const Result<CertificateChain>& result);
 
-  const SynchronizerOptions options_;               // constant after construction
-  EntryVersions versions_;                          // of the entries that the cache has
-  std::map<std::string, int64_t> end_of_;           // of these, those that end: when
-  std::set<std::pair<int64_t, std::string>> ends_;  // the same by time
-  std::set<std::string> refused_;                   // of the entries: the last answer was a failure
-  std::shared_ptr<const Bundle> bundle_;            // the last; null before the first sync
+  const SynchronizerOptions options_;     // constant after construction
+  std::set<std::string> refused_;         // of the entries: the last answer was a failure
+  std::shared_ptr<const Bundle> bundle_;  // the last; null before the first sync
   uint64_t issued_ = 0;
   uint64_t rejected_ = 0;
 };

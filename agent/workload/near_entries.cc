@@ -83,25 +83,23 @@ std::string Explain(const Entry& entry, const std::vector<Selector>& missing,
 
 }  // namespace
 
-std::vector<NearEntry> NearestEntries(const std::vector<std::shared_ptr<const Entry>>& entries,
+std::vector<NearEntry> NearestEntries(const std::vector<PackedEntry>& entries,
                                       const Examined& process, Time now) {
   struct Candidate {
     size_t missing;
     size_t lacks_shared;  // the fewer, the more they share
-    const std::shared_ptr<const Entry>* entry;
+    const PackedEntry* entry;
     auto operator<=>(const Candidate& other) const {
-      return std::tie(missing, lacks_shared, (*entry)->id) <=>
-             std::tie(other.missing, other.lacks_shared, (*other.entry)->id);
+      return std::tuple(missing, lacks_shared, entry->id()) <=>
+             std::tuple(other.missing, other.lacks_shared, other.entry->id());
     }
   };
   std::vector<Candidate> candidates;
   candidates.reserve(entries.size());
-  for (const auto& entry : entries) {
-    const auto missing = static_cast<size_t>(
-        std::ranges::count_if(entry->selectors, [&](const Selector& selector) {
-          return !process.selectors.Contains(selector);
-        }));
-    const size_t shared = entry->selectors.size() - missing;
+  for (const PackedEntry& entry : entries) {
+    const std::vector<SelectorView> selectors = entry.selectors();
+    const size_t missing = CountMissing(selectors, process.selectors);
+    const size_t shared = selectors.size() - missing;
     candidates.push_back({missing, kSelectorsMax - std::min(shared, kSelectorsMax), &entry});
   }
   const size_t count = std::min(candidates.size(), kNearEntriesMax);
@@ -109,10 +107,10 @@ std::vector<NearEntry> NearestEntries(const std::vector<std::shared_ptr<const En
                     candidates.end());
   std::vector<NearEntry> nearest;
   for (size_t i = 0; i < count; ++i) {
-    const std::shared_ptr<const Entry>& entry = *candidates[i].entry;
-    std::vector<Selector> missing = MissingOf(*entry, process.selectors);
-    std::string why = Explain(*entry, missing, process, now);
-    nearest.push_back({entry, std::move(missing), std::move(why)});
+    Entry entry = candidates[i].entry->Unpack();
+    std::vector<Selector> missing = MissingOf(entry, process.selectors);
+    std::string why = Explain(entry, missing, process, now);
+    nearest.push_back({std::move(entry), std::move(missing), std::move(why)});
   }
   return nearest;
 }

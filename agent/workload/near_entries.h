@@ -6,19 +6,19 @@
 // Threads: functions.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "agent/workload/workload_attestation.h"
 #include "core/base/clock.h"
 #include "core/spiffe/entry.h"
+#include "core/spiffe/packed_entry.h"
 #include "core/spiffe/selector.h"
 
 namespace writ {
 
 struct NearEntry {
-  std::shared_ptr<const Entry> entry;
+  Entry entry;
   std::vector<Selector> missing;  // in the entry's order; empty: another reason
   std::string why;                // one sentence
 };
@@ -33,7 +33,7 @@ struct Examined {
 inline constexpr size_t kNearEntriesMax = 5;
 
 // Of `entries`, those that lack fewest selectors first, then those that share most.
-std::vector<NearEntry> NearestEntries(const std::vector<std::shared_ptr<const Entry>>& entries,
+std::vector<NearEntry> NearestEntries(const std::vector<PackedEntry>& entries,
                                       const Examined& process, Time now);
 
 }  // namespace writ

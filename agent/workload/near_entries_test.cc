@@ -13,17 +13,20 @@ Selector Unix(const std::string& value) { return Selector{"unix", value}; }
 class NearEntriesTest : public testing::Test {
  protected:
   void Add(const std::string& id, Selectors selectors) {
-    entries_.push_back(std::make_shared<Entry>(
-        Entry{.id = id,
-              .spiffe_id = *SpiffeId::Parse("spiffe://example.org/" + id),
-              .parent_id = *SpiffeId::Parse("spiffe://example.org/spire/agent/x"),
-              .selectors = std::move(selectors)}));
+    entries_.emplace_back(Entry{.id = id,
+                                .spiffe_id = *SpiffeId::Parse("spiffe://example.org/" + id),
+                                .parent_id = *SpiffeId::Parse("spiffe://example.org/spire/agent/x"),
+                                .selectors = std::move(selectors)});
   }
   std::vector<NearEntry> Nearest() { return NearestEntries(entries_, process_, clock_.Now()); }
+  std::string WhyNot(const Entry& entry) {
+    entries_ = {entry};
+    return Why();
+  }
   std::string Why() { return Nearest().at(0).why; }
 
   FakeClock clock_;
-  std::vector<std::shared_ptr<const Entry>> entries_;
+  std::vector<PackedEntry> entries_;
   Examined process_{.selectors = {Unix("uid:1000"), Unix("path:/usr/bin/python3")},
                     .attestors = {"unix"}};
 };
@@ -58,7 +61,7 @@ TEST_F(NearEntriesTest, OrdersByWhatIsMissingThenByWhatIsShared) {
   Add("one_and_shared", {Unix("uid:1000"), Unix("gid:1")});
   Add("b", {Unix("gid:2")});
   std::vector<std::string> ids;
-  for (const NearEntry& near : Nearest()) ids.push_back(near.entry->id);
+  for (const NearEntry& near : Nearest()) ids.push_back(near.entry.id);
   EXPECT_EQ(ids, (std::vector<std::string>{"one_and_shared", "b", "one", "three"}));
 }
 
@@ -69,16 +72,15 @@ TEST_F(NearEntriesTest, ShowsAFewOnly) {
 
 TEST_F(NearEntriesTest, AnEntryThatMatchesHasAnotherReason) {
   Add("e", {Unix("uid:1000")});
-  auto entry = std::make_shared<Entry>(*entries_[0]);
-  entry->expires_at = ToUnixSeconds(clock_.Now()) - 1;
-  entries_ = {entry};
-  EXPECT_TRUE(Why().starts_with("entry e matches, but expired at ")) << Why();
-  entry->expires_at = 0;
-  entry->store_svid = true;
-  EXPECT_NE(Why().find("secret store"), std::string::npos) << Why();
-  entry->store_svid = false;
-  entry->hint = "web";
-  EXPECT_NE(Why().find("same hint (web)"), std::string::npos) << Why();
+  Entry entry = entries_[0].Unpack();
+  entry.expires_at = ToUnixSeconds(clock_.Now()) - 1;
+  EXPECT_TRUE(WhyNot(entry).starts_with("entry e matches, but expired at ")) << Why();
+  entry.expires_at = 0;
+  entry.store_svid = true;
+  EXPECT_NE(WhyNot(entry).find("secret store"), std::string::npos) << Why();
+  entry.store_svid = false;
+  entry.hint = "web";
+  EXPECT_NE(WhyNot(entry).find("same hint (web)"), std::string::npos) << Why();
 }
 
 }  // namespace

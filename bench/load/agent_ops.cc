@@ -97,6 +97,14 @@ class Node {
 };
 
 // An attested node and entries of its own to ask SVIDs for.
+// What a node holds that comes for the first time.
+class NoEntries final : public HeldEntries {
+ public:
+  size_t size() const override { return 0; }
+  const PackedEntry* Find(std::string_view) const override { return nullptr; }
+  void ForEach(const std::function<void(const PackedEntry&)>&) const override {}
+};
+
 struct Scene {
   std::unique_ptr<Node> node;
   std::vector<Entry> entries;
@@ -116,8 +124,8 @@ Result<Scene> MakeScene(const Deployment& at) {
   grpc::ClientContext context;
   entryv1::BatchCreateEntryResponse response;
   TRY(FromCall(stub->BatchCreateEntry(&context, request, &response)));
-  EntryChanges changes = TRY(scene.node->api().SyncEntries({}));
-  scene.entries = std::move(changes.put);
+  EntryChanges changes = TRY(scene.node->api().SyncEntries(NoEntries()));
+  for (const PackedEntry& entry : changes.put) scene.entries.push_back(entry.Unpack());
   if (scene.entries.size() == kSvidsOfBatch) return scene;
   return Internal("the node has " + std::to_string(scene.entries.size()) + " entries");
 }
@@ -129,8 +137,7 @@ Result<Json> AskForX509(const Deployment& at, size_t each_call) {
     requests.push_back({scene.entries[n].id, scene.node->csr()});
   }
   return Measure(at.load, [&](size_t) {
-    Result<std::vector<Result<CertificateChain>>> svids =
-        scene.node->api().NewX509Svids(requests);
+    Result<std::vector<Result<CertificateChain>>> svids = scene.node->api().NewX509Svids(requests);
     if (!svids.ok()) return svids.status();
     for (const Result<CertificateChain>& svid : *svids) {
       if (!svid.ok()) return svid.status();

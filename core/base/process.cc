@@ -105,7 +105,7 @@ void LimitHeaps() {
 }
 
 void ReturnFreeMemory() {
-  constexpr size_t kFreeBytesMax = 16 << 20;
+  constexpr size_t kFreeBytesMax = 4 << 20;
   if (mallinfo2().fordblks > kFreeBytesMax) malloc_trim(0);
 }
 

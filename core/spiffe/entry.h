@@ -48,6 +48,12 @@ struct Entry {
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 
+// Whether a selector, of whatever type, names an agent: no attestor of processes gives such a one.
+template <class AnySelector>
+bool IsForNodes(const AnySelector& selector) {
+  return selector.type == "spiffe_id";
+}
+
 // An entry ID chosen by a caller: 1 to 255 of [A-Za-z0-9-_.] .
 Status ValidateEntryId(std::string_view id);
 // ASCII without control characters, at most one '*' and only as the first label, no trailing dot,

@@ -37,6 +37,12 @@ Status ValidateTrustDomainName(std::string_view name) {
   return OkStatus();
 }
 
+Status CheckSize(std::string_view id) {
+  if (id.size() <= kSpiffeIdBytesMax) return OkStatus();
+  return InvalidArgument("SPIFFE ID has " + std::to_string(id.size()) + " bytes, more than the " +
+                         std::to_string(kSpiffeIdBytesMax) + " allowed");
+}
+
 Status ValidateSegment(std::string_view segment, std::string_view path, bool last) {
   if (segment.empty()) {
     return InvalidArgument("path " + Quoted(path) +
@@ -71,11 +77,7 @@ Result<TrustDomain> TrustDomain::Parse(std::string_view name) {
 
 Result<SpiffeId> SpiffeId::Parse(std::string_view text) {
   if (text.empty()) return InvalidArgument("SPIFFE ID is empty");
-  if (text.size() > kSpiffeIdBytesMax) {
-    return InvalidArgument("SPIFFE ID has " + std::to_string(text.size()) +
-                           " bytes, more than the " + std::to_string(kSpiffeIdBytesMax) +
-                           " allowed");
-  }
+  TRY(CheckSize(text));
   if (!text.starts_with(kScheme)) {
     return InvalidArgument("SPIFFE ID " + Quoted(text) +
                            " does not begin with \"spiffe://\" in lower case");
@@ -88,9 +90,14 @@ Result<SpiffeId> SpiffeId::Parse(std::string_view text) {
 }
 
 Result<SpiffeId> SpiffeId::FromPath(const TrustDomain& trust_domain, std::string_view path) {
-  // First by itself: a path without its slash would otherwise extend the trust domain's name.
   TRY(ValidatePath(path));
-  return Parse(trust_domain.id() + std::string(path));
+  std::string text(kScheme);
+  text.reserve(kScheme.size() + trust_domain.name_.size() + path.size());
+  text += trust_domain.name_;
+  const size_t path_at = text.size();
+  text += path;
+  TRY(CheckSize(text));
+  return SpiffeId(std::move(text), path_at);
 }
 
 std::string_view SpiffeId::trust_domain_name() const {
@@ -100,7 +107,9 @@ std::string_view SpiffeId::trust_domain_name() const {
 std::string_view SpiffeId::path() const { return std::string_view(text_).substr(path_at_); }
 
 bool SpiffeId::IsReserved() const {
-  return path() == kReservedRoot || path().starts_with(std::string(kReservedRoot) + "/");
+  const std::string_view own = path();
+  return own.starts_with(kReservedRoot) &&
+         (own.size() == kReservedRoot.size() || own[kReservedRoot.size()] == '/');
 }
 
 bool SpiffeId::IsServer() const { return path() == kServerPath; }

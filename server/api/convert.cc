@@ -47,8 +47,8 @@ void ToProto(const Status& status, types::Status* out) {
 }
 
 void ToProto(const SpiffeId& id, types::SPIFFEID* out) {
-  out->set_trust_domain(std::string(id.trust_domain_name()));
-  out->set_path(std::string(id.path()));
+  out->set_trust_domain(id.trust_domain_name().data(), id.trust_domain_name().size());
+  out->set_path(id.path().data(), id.path().size());
 }
 
 Result<TrustDomain> TrustDomainFrom(std::string_view text) {

@@ -2,9 +2,10 @@
 //
 // SyncAuthorizedEntries: an agent's stream. Few entries come whole and the stream ends. Many come
 // as pages of revisions; the agent then asks for the IDs that it does not have in that revision,
-// and gets those in pages. What is authorized is decided once, when the first request comes.
+// and gets those in pages. What it may have of them is decided anew when they are sent.
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "server/api/convert.h"
@@ -15,6 +16,10 @@ namespace {
 
 // Enough for a hundred thousand entries over a slow line.
 constexpr Duration kSyncMayTake = std::chrono::minutes(10);
+
+// Of a message: an agent holds one and what it makes of it at a time.
+// A MiB, with room for what stands between the entries.
+constexpr size_t kSyncBytesMax = (1 << 20) - (4 << 10);
 
 class EntrySync final : public EntryApi::Sync {
  public:
@@ -34,23 +39,26 @@ class EntrySync final : public EntryApi::Sync {
   Result<Next> Answer(Call& call, entry_pb::SyncAuthorizedEntriesResponse* response) override {
     switch (phase_) {
       case Phase::kWhole:
-        if (!FillWhole(call.Agent(), response)) {
+        FillEntries(call.Agent(), response);
+        phase_ = Phase::kDone;
+        if (next_ < ids_.size()) {  // few, but huge
           response->Clear();
+          next_ = 0;
           phase_ = Phase::kRevisions;
           FillRevisions(response);
-        } else {
-          phase_ = Phase::kDone;
         }
         return Next::kSend;
       case Phase::kRevisions:
         if (next_ == stamps_.size()) {
+          stamps_ = {};
           phase_ = Phase::kIdle;
           return Next::kRead;
         }
         FillRevisions(response);
         return Next::kSend;
       case Phase::kAsked:
-        FillAsked(call.Agent(), response);
+        FillEntries(call.Agent(), response);
+        response->set_more(next_ < ids_.size());
         if (!response->more()) phase_ = Phase::kIdle;
         return Next::kSend;
       case Phase::kDone:
@@ -88,25 +96,29 @@ class EntrySync final : public EntryApi::Sync {
       mask_ = request.output_mask();
     }
     stamps_ = registry_->Authorized(call.Agent(), clock_->Now());
-    phase_ = stamps_.size() <= kEntryPageItems ? Phase::kWhole : Phase::kRevisions;
+    phase_ = Phase::kRevisions;
+    if (stamps_.size() > kEntryPageItems) return OkStatus();
+    phase_ = Phase::kWhole;
+    for (const EntryStamp& stamp : stamps_) ids_.push_back(stamp.id);
     return OkStatus();
   }
 
   const types::EntryMask* Mask() const { return mask_ ? &*mask_ : nullptr; }
 
-  // False when the entries do not fit into a message.
-  bool FillWhole(const SpiffeId& agent, entry_pb::SyncAuthorizedEntriesResponse* response) {
+  // Of ids_, from the next on, as many as fit into a message.
+  void FillEntries(const SpiffeId& agent, entry_pb::SyncAuthorizedEntriesResponse* response) {
     size_t bytes = 0;
-    for (const EntryStamp& stamp : stamps_) {
-      // Asked again: it may have been deleted, or moved to another parent, meanwhile.
-      std::optional<Entry> entry = registry_->AuthorizedEntry(agent, stamp.id, clock_->Now());
-      if (!entry) continue;
+    auto add = [&](const Entry& entry) {
+      if (static_cast<size_t>(response->entries_size()) == kEntryPageItems) return false;
       types::Entry* added = response->add_entries();
-      ToProto(*entry, Mask(), added);
+      ToProto(entry, Mask(), added);
       bytes += added->ByteSizeLong();
-      if (bytes > kPageBytesMax) return false;
-    }
-    return true;
+      if (bytes <= kSyncBytesMax || response->entries_size() == 1) return true;
+      response->mutable_entries()->RemoveLast();
+      return false;
+    };
+    // Asked again of each: it may have been deleted, or moved to another parent, meanwhile.
+    next_ += registry_->VisitAuthorized(agent, std::span(ids_).subspan(next_), clock_->Now(), add);
   }
 
   void FillRevisions(entry_pb::SyncAuthorizedEntriesResponse* response) {
@@ -120,38 +132,12 @@ class EntrySync final : public EntryApi::Sync {
     response->set_more(next_ < stamps_.size());
   }
 
-  void FillAsked(const SpiffeId& agent, entry_pb::SyncAuthorizedEntriesResponse* response) {
-    size_t bytes = 0;
-    for (; next_ < ids_.size(); ++next_) {
-      if (!IsAuthorized(ids_[next_])) continue;
-      std::optional<Entry> entry = registry_->AuthorizedEntry(agent, ids_[next_], clock_->Now());
-      if (!entry) continue;
-      types::Entry proto;
-      ToProto(*entry, Mask(), &proto);
-      bytes += proto.ByteSizeLong();
-      bool full = static_cast<size_t>(response->entries_size()) == kEntryPageItems ||
-                  (bytes > kPageBytesMax && !response->entries().empty());
-      if (full) {
-        response->set_more(true);
-        return;
-      }
-      *response->add_entries() = std::move(proto);
-    }
-  }
-
-  bool IsAuthorized(const std::string& id) const {
-    auto found = std::lower_bound(
-        stamps_.begin(), stamps_.end(), id,
-        [](const EntryStamp& stamp, const std::string& wanted) { return stamp.id < wanted; });
-    return found != stamps_.end() && found->id == id;
-  }
-
   const Registry* const registry_;  // borrowed
   Clock* const clock_;              // borrowed
   Phase phase_ = Phase::kFirst;
   std::optional<types::EntryMask> mask_;  // set by the first request, as are the stamps
-  std::vector<EntryStamp> stamps_;        // in ID order
-  std::vector<std::string> ids_;          // of the last request, sorted
+  std::vector<EntryStamp> stamps_;        // in ID order; empty once they are sent
+  std::vector<std::string> ids_;          // to be sent whole, in order: all, or those asked for
   size_t next_ = 0;                       // in the stamps, then in the IDs
 };
 

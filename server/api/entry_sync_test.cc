@@ -44,7 +44,7 @@ class EntrySyncTest : public ApiFixture {
       auto next = Take(sync_->Answer(call_, &response));
       if (finished != nullptr) *finished = next == EntryApi::Sync::Next::kFinish;
       if (next != EntryApi::Sync::Next::kSend) return responses;
-      EXPECT_LE(response.ByteSizeLong(), kMessageBytesMax);
+      EXPECT_LE(response.ByteSizeLong(), 1U << 20);
       responses.push_back(response);
     }
   }

@@ -64,7 +64,28 @@ Entry Build(const Node& node) {
   };
 }
 
-constexpr auto kById = [](const Node* a, const Node* b) { return a->first < b->first; };
+// Most IDs differ in their first bytes, which are compared without going to each entry for them.
+void SortById(std::vector<const Node*>& nodes) {
+  struct Keyed {
+    uint64_t first_bytes;
+    const Node* node;
+  };
+  std::vector<Keyed> keyed;
+  keyed.reserve(nodes.size());
+  for (const Node* node : nodes) {
+    uint64_t first_bytes = 0;
+    for (size_t i = 0; i < sizeof(first_bytes); ++i) {
+      const char c = i < node->first.size() ? node->first[i] : '\0';
+      first_bytes = first_bytes << 8 | static_cast<unsigned char>(c);
+    }
+    keyed.push_back({first_bytes, node});
+  }
+  std::ranges::sort(keyed, [](const Keyed& a, const Keyed& b) {
+    if (a.first_bytes != b.first_bytes) return a.first_bytes < b.first_bytes;
+    return a.node->first < b.node->first;
+  });
+  std::ranges::transform(keyed, nodes.begin(), &Keyed::node);
+}
 
 }  // namespace
 
@@ -86,12 +107,13 @@ const EntryIndex::IdNode* EntryIndex::Find(const SpiffeId& id) const {
   return it == ids_.end() ? nullptr : &*it;
 }
 
-void EntryIndex::Put(const Entry& entry) {
-  Remove(entry.id);
-  Node* node = &*entries_.try_emplace(entry.id).first;
+void EntryIndex::Put(Entry entry) {
+  auto at = entries_.lower_bound(entry.id);
+  if (at != entries_.end() && at->first == entry.id) at = Remove(at);
+  Node* node = &*entries_.emplace_hint(at, std::move(entry.id), Record());
   Record& record = node->second;
-  record.spiffe_id = NodeOf(entry.spiffe_id);
-  record.parent = NodeOf(entry.parent_id);
+  record.spiffe_id = NodeOf(std::move(entry.spiffe_id));
+  record.parent = NodeOf(std::move(entry.parent_id));
   record.selectors = pool_.Acquire(entry.selectors);
   record.expires_at = entry.expires_at;
   record.revision = entry.revision;
@@ -114,7 +136,10 @@ void EntryIndex::Put(const Entry& entry) {
 
 void EntryIndex::Remove(std::string_view id) {
   auto it = entries_.find(id);
-  if (it == entries_.end()) return;
+  if (it != entries_.end()) Remove(it);
+}
+
+EntryIndex::Entries::iterator EntryIndex::Remove(Entries::iterator it) {
   Node* node = &*it;
   Record& record = node->second;
   if (IsAlias(record)) RemoveAlias(node);
@@ -125,7 +150,7 @@ void EntryIndex::Remove(std::string_view id) {
   RemoveUnused(record.parent);
   if (record.spiffe_id != record.parent) RemoveUnused(record.spiffe_id);
   pool_.Release(record.selectors);
-  entries_.erase(it);
+  return entries_.erase(it);
 }
 
 void EntryIndex::AddAlias(const Node* node) {
@@ -190,7 +215,7 @@ std::vector<const Node*> EntryIndex::Authorized(const SpiffeId& agent,
       open.push_back(node->second.spiffe_id);
     }
   }
-  std::ranges::sort(found, kById);
+  SortById(found);
   return found;
 }
 
@@ -208,8 +233,7 @@ bool EntryIndex::LeadsUpTo(const IdNode* first, const SpiffeId& agent,
       if (holder.ExpiredAt(now)) continue;
       if (!IsAlias(holder)) {
         if (seen.insert(holder.parent).second) open.push_back(holder.parent);
-      } else if (!holder.selectors.empty() &&
-                 std::ranges::includes(selectors, holder.selectors)) {
+      } else if (!holder.selectors.empty() && std::ranges::includes(selectors, holder.selectors)) {
         return true;
       }
     }
@@ -226,6 +250,26 @@ std::optional<Entry> EntryIndex::AuthorizedEntry(const SpiffeId& agent,
   if (IsAlias(record) || record.ExpiredAt(now)) return std::nullopt;
   if (!LeadsUpTo(record.parent, agent, selectors, now)) return std::nullopt;
   return Build(*it);
+}
+
+// What was found out of a parent holds for its other entries, and of IDs in order the next is often
+// the next entry.
+size_t EntryIndex::VisitAuthorized(const SpiffeId& agent, const SelectorPool::Set& selectors,
+                                   std::span<const std::string> ids, int64_t now,
+                                   const std::function<bool(const Entry&)>& visit) const {
+  std::unordered_map<const IdNode*, bool> leads_up;
+  auto next = entries_.end();
+  for (size_t i = 0; i < ids.size(); ++i) {
+    auto it = next != entries_.end() && next->first == ids[i] ? next : entries_.find(ids[i]);
+    if (it == entries_.end()) continue;
+    next = std::next(it);
+    const Record& record = it->second;
+    if (IsAlias(record) || record.ExpiredAt(now)) continue;
+    auto [parent, is_new] = leads_up.try_emplace(record.parent, false);
+    if (is_new) parent->second = LeadsUpTo(record.parent, agent, selectors, now);
+    if (parent->second && !visit(Build(*it))) return i;
+  }
+  return ids.size();
 }
 
 // ---- how far a change reaches -------------------------------------------------------------------
@@ -368,8 +412,7 @@ void EntryIndex::VisitInOrder(const Query& query, std::string_view after,
   }
 }
 
-void EntryIndex::VisitAll(const Query& query,
-                          const std::function<void(const Node&)>& visit) const {
+void EntryIndex::VisitAll(const Query& query, const std::function<void(const Node&)>& visit) const {
   if (!query.first) {
     for (const Node& node : entries_) {
       if (Matches(node.second, query)) visit(node);
@@ -402,7 +445,7 @@ std::vector<Entry> EntryIndex::List(const EntryFilter& filter, std::string_view 
     VisitAll(*query, [&](const Node& node) {
       if (node.first > after) found.push_back(&node);
     });
-    std::ranges::sort(found, kById);
+    SortById(found);
     found.resize(std::min(found.size(), limit));
   }
   std::vector<Entry> entries;

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -49,8 +50,8 @@ class EntryIndex {
   struct Record {
     IdNode* spiffe_id = nullptr;
     IdNode* parent = nullptr;
-    Neighbors siblings;    // in the parent's list of children
-    Neighbors coholders;   // in the SPIFFE ID's list of holders
+    Neighbors siblings;   // in the parent's list of children
+    Neighbors coholders;  // in the SPIFFE ID's list of holders
     SelectorPool::Set selectors;
     int64_t expires_at = 0;
     int64_t revision = 0;
@@ -67,13 +68,12 @@ class EntryIndex {
     bool ExpiredAt(int64_t now) const { return expires_at != 0 && now > expires_at; }
   };
 
-  EntryIndex(const TrustDomain& td, SelectorPool& pool)
-      : server_id_(ServerId(td)), pool_(pool) {}
+  EntryIndex(const TrustDomain& td, SelectorPool& pool) : server_id_(ServerId(td)), pool_(pool) {}
   ~EntryIndex();
   EntryIndex(const EntryIndex&) = delete;
   EntryIndex& operator=(const EntryIndex&) = delete;
 
-  void Put(const Entry& entry);
+  void Put(Entry entry);
   void Remove(std::string_view id);
   size_t size() const { return entries_.size(); }
 
@@ -91,6 +91,11 @@ class EntryIndex {
   // The same answer for one entry, found by walking up from it.
   std::optional<Entry> AuthorizedEntry(const SpiffeId& agent, const SelectorPool::Set& selectors,
                                        std::string_view id, int64_t now) const;
+
+  // As Registry::VisitAuthorized().
+  size_t VisitAuthorized(const SpiffeId& agent, const SelectorPool::Set& selectors,
+                         std::span<const std::string> ids, int64_t now,
+                         const std::function<bool(const Entry&)>& visit) const;
 
   // From whom an entry comes down: the IDs above it, and the selectors of the aliases that lead to
   // it, expired ones too. Nothing when it is not there.
@@ -113,7 +118,9 @@ class EntryIndex {
 
  private:
   struct Query;  // a filter in terms of the nodes
-  IdNode* NodeOf(const SpiffeId& id) { return &*ids_.try_emplace(id).first; }
+  using Entries = std::map<std::string, Record, std::less<>>;
+  Entries::iterator Remove(Entries::iterator it);  // the next
+  IdNode* NodeOf(SpiffeId id) { return &*ids_.try_emplace(std::move(id)).first; }
   void RemoveUnused(const IdNode* node);
   const IdNode* Find(const SpiffeId& id) const;
   bool IsAlias(const Record& record) const { return record.parent->first == server_id_; }
@@ -135,7 +142,7 @@ class EntryIndex {
 
   const SpiffeId server_id_;
   SelectorPool& pool_;
-  std::map<std::string, Record, std::less<>> entries_;
+  Entries entries_;
   std::unordered_map<SpiffeId, Links> ids_;
   // Each alias under one of its selectors, that which has the fewest: an agent looks at those of
   // its own selectors only.

@@ -17,7 +17,7 @@ Status StoreRegistry::LoadAll() {
   MutexLock follow(follow_mu_);
   WriterLock lock(mu_);
   uint64_t sequence = 0;
-  TRY(store_.entries().ForEach(&sequence, [&](Entry entry) { entries_.Put(entry); }),
+  TRY(store_.entries().ForEach(&sequence, [&](Entry entry) { entries_.Put(std::move(entry)); }),
       "load entries");
   followed_ = sequence;
   return store_.agents()
@@ -66,7 +66,7 @@ bool StoreRegistry::RefreshEntry(const std::string& id) const {
   Result<Entry> entry = store_.entries().Get(id);
   WriterLock lock(mu_);
   if (entry.ok()) {
-    entries_.Put(*entry);
+    entries_.Put(std::move(*entry));
   } else {
     entries_.Remove(id);
   }
@@ -131,6 +131,15 @@ std::optional<Entry> StoreRegistry::AuthorizedEntry(const SpiffeId& agent,
   ReaderLock lock(mu_);
   return entries_.AuthorizedEntry(agent, agents_.SelectorsOf(agent.text()), entry_id,
                                   ToUnixSeconds(now));
+}
+
+size_t StoreRegistry::VisitAuthorized(const SpiffeId& agent, std::span<const std::string> ids,
+                                      Time now,
+                                      const std::function<bool(const Entry&)>& visit) const {
+  CatchUp();
+  ReaderLock lock(mu_);
+  return entries_.VisitAuthorized(agent, agents_.SelectorsOf(agent.text()), ids, ToUnixSeconds(now),
+                                  visit);
 }
 
 std::vector<Entry> StoreRegistry::EntriesOfId(const SpiffeId& id) const {

@@ -42,10 +42,10 @@ class StoreAgentFeed final : public AgentFeed {
   StoreRegistry* const registry_;  // borrowed
   const SpiffeId agent_;
   const std::shared_ptr<FeedQueue> queue_;
-  uint64_t position_;              // what was taken
+  uint64_t position_;                     // what was taken
   std::shared_ptr<const FeedNote> open_;  // being told; null: none
   size_t open_next_ = 0;                  // in its reach
-  Time next_end_{};                // of an alias; epoch: not asked yet
+  Time next_end_{};                       // of an alias; epoch: not asked yet
 };
 
 Told StoreAgentFeed::Resync(uint64_t followed, Time now) {
@@ -109,8 +109,7 @@ void StoreRegistry::Tell(const SpiffeId& agent, std::span<const std::string> ids
   ReaderLock lock(mu_);
   const SelectorPool::Set& selectors = agents_.SelectorsOf(agent.text());
   for (const std::string& id : ids) {
-    std::optional<Entry> entry =
-        entries_.AuthorizedEntry(agent, selectors, id, ToUnixSeconds(now));
+    std::optional<Entry> entry = entries_.AuthorizedEntry(agent, selectors, id, ToUnixSeconds(now));
     if (entry) {
       told->put.push_back(std::move(*entry));
     } else {

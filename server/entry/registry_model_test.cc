@@ -15,9 +15,7 @@ namespace {
 
 constexpr int kSteps = 4000;
 
-bool IsAlias(const Entry& entry) {
-  return entry.parent_id == ServerId(RandomChanges::kDomain);
-}
+bool IsAlias(const Entry& entry) { return entry.parent_id == ServerId(RandomChanges::kDomain); }
 
 template <typename Set>
 bool Includes(const Set& whole, const Set& part) {
@@ -27,10 +25,12 @@ bool Includes(const Set& whole, const Set& part) {
 template <typename Set>
 bool MatchesPlainly(const Set& candidate, const Set& wanted, SelectorMatch match) {
   switch (match) {
-    case SelectorMatch::kExact: return candidate == wanted;
-    case SelectorMatch::kSubset: return candidate.begin() != candidate.end() &&
-                                        Includes(wanted, candidate);
-    case SelectorMatch::kSuperset: return Includes(candidate, wanted);
+    case SelectorMatch::kExact:
+      return candidate == wanted;
+    case SelectorMatch::kSubset:
+      return candidate.begin() != candidate.end() && Includes(wanted, candidate);
+    case SelectorMatch::kSuperset:
+      return Includes(candidate, wanted);
     case SelectorMatch::kAny:
       return std::any_of(candidate.begin(), candidate.end(), [&](const auto& member) {
         return std::find(wanted.begin(), wanted.end(), member) != wanted.end();
@@ -98,6 +98,30 @@ class Model : RandomChanges {
         ASSERT_EQ(*answer, entry);
       }
     }
+    CompareVisited(agent, now, found);
+  }
+
+  // Of IDs in any order, some of them repeated or unknown.
+  void CompareVisited(const SpiffeId& agent, Time now, const std::vector<std::string>& authorized) {
+    std::vector<std::string> ids = {"unknown"};
+    for (const Entry& entry : entries_) ids.insert(ids.end(), Pick(3), entry.id);
+    for (size_t i = 1; Pick(2) == 0 && i < ids.size(); ++i) std::swap(ids[i], ids[Pick(i)]);
+    std::vector<std::string> expected;
+    for (const std::string& id : ids) {
+      if (std::ranges::binary_search(authorized, id)) expected.push_back(id);
+    }
+    std::vector<std::string> visited;
+    size_t done = 0;
+    while (done < ids.size()) {  // by pages
+      int left = 1 + Pick(4);
+      done += registry_->VisitAuthorized(agent, std::span(ids).subspan(done), now,
+                                         [&](const Entry& entry) {
+                                           if (left-- == 0) return false;
+                                           visited.push_back(entry.id);
+                                           return true;
+                                         });
+    }
+    ASSERT_EQ(visited, expected);
   }
 
   EntryFilter RandomFilter() {
@@ -122,9 +146,9 @@ class Model : RandomChanges {
         !MatchesPlainly(entry.selectors, filter.selectors->first, filter.selectors->second)) {
       return false;
     }
-    return !filter.federates_with || MatchesPlainly(entry.federates_with,
-                                                    filter.federates_with->first,
-                                                    filter.federates_with->second);
+    return !filter.federates_with ||
+           MatchesPlainly(entry.federates_with, filter.federates_with->first,
+                          filter.federates_with->second);
   }
 
   void CompareList() {

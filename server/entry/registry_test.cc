@@ -78,6 +78,22 @@ TEST_F(RegistryTest, AgentGetsItsEntriesAndTheirDescendants) {
   EXPECT_FALSE(registry_->AuthorizedEntry(Id(kAgent), "unknown", kNow));
 }
 
+TEST_F(RegistryTest, AVisitEndsAtTheEntryThatIsRefused) {
+  Load();
+  for (const char* id : {"1", "2", "3"}) Add(id, std::string("/") + id, kAgent, {{"x", "1"}});
+  Add("4", "/d", "/other", {{"x", "4"}});
+  const Ids ids = {"1", "4", "2", "nobody", "3"};
+  Ids visited;
+  auto visit = [&](const Entry& entry) {
+    if (entry.id == "3") return false;
+    visited.push_back(entry.id);
+    return true;
+  };
+  EXPECT_EQ(registry_->VisitAuthorized(Id(kAgent), ids, kNow, visit), 4u);
+  EXPECT_EQ(visited, (Ids{"1", "2"}));
+  EXPECT_EQ(registry_->VisitAuthorized(Id(kAgent), Ids{"4", "nobody"}, kNow, visit), 2u);
+}
+
 TEST_F(RegistryTest, CyclesEnd) {
   Load();
   Add("1", "/a", kAgent, {{"x", "1"}});

@@ -38,6 +38,8 @@ class StoreRegistry final : public Registry {
   std::vector<EntryStamp> Authorized(const SpiffeId& agent, Time now) const override;
   std::optional<Entry> AuthorizedEntry(const SpiffeId& agent, std::string_view entry_id,
                                        Time now) const override;
+  size_t VisitAuthorized(const SpiffeId& agent, std::span<const std::string> ids, Time now,
+                         const std::function<bool(const Entry&)>& visit) const override;
   std::vector<Entry> EntriesOfId(const SpiffeId& id) const override;
   std::optional<Agent> GetAgent(std::string_view id) const override;
   std::vector<Agent> ListAgents(const AgentFilter& filter, std::string_view after,
@@ -88,7 +90,7 @@ class StoreRegistry final : public Registry {
   Result<bool> ReadPast(uint64_t after, uint64_t until, std::vector<Change>& past);
   FeedNote NoteOfPast(const SpiffeId& agent, const std::vector<Change>& past) const;
 
-  Store& store_;           // borrowed
+  Store& store_;  // borrowed
   const TrustDomain td_;
   // Held from the store's read to the index's change, so that what was read first is put first.
   mutable Mutex follow_mu_;

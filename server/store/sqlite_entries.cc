@@ -10,12 +10,18 @@
 namespace writ {
 namespace {
 
-// The columns in the order in which ReadEntry takes them.
-#define WRIT_SELECT_ENTRY                                                                       \
-  "SELECT e.entry_id, s.text, p.text, e.selectors, e.revision, e.created_at, e.expires_at, "    \
-  "e.x509_ttl, e.jwt_ttl, e.admin, e.downstream, e.store_svid, e.has_additional_attributes, "   \
-  "e.disable_x509_svid_prefetch, e.jwt_svid_include_jti, e.hint, e.dns_names, e.federates_with " \
-  "FROM entries e JOIN ids s ON s.id = e.spiffe_id JOIN ids p ON p.id = e.parent_id "
+// The columns in the order in which BuildEntry takes them; the IDs' are their reader's.
+#define WRIT_COLUMNS(spiffe_id, parent_id)                                                      \
+  "e.entry_id, " spiffe_id ", " parent_id                                                       \
+  ", e.selectors, e.revision, e.created_at, "                                                   \
+  "e.expires_at, e.x509_ttl, e.jwt_ttl, e.admin, e.downstream, e.store_svid, "                  \
+  "e.has_additional_attributes, e.disable_x509_svid_prefetch, e.jwt_svid_include_jti, e.hint, " \
+  "e.dns_names, e.federates_with "
+#define WRIT_SELECT_ENTRY                                                               \
+  "SELECT " WRIT_COLUMNS(                                                               \
+      "s.text",                                                                         \
+      "p.text") "FROM entries e JOIN ids s ON s.id = e.spiffe_id JOIN ids p ON p.id = " \
+                "e.parent_id "
 
 std::string StoredList(const std::vector<std::string>& list) {
   if (list.empty()) return "";
@@ -35,11 +41,9 @@ Result<std::vector<std::string>> ReadList(std::string_view stored) {
   return list;
 }
 
-// The row that `row` stands on.
-Result<Entry> ReadEntry(Sqlite& db, const Statement& row) {
-  SpiffeId spiffe_id = TRY(StoredId(row.Bytes(1)));
-  SpiffeId parent_id = TRY(StoredId(row.Bytes(2)));
-  Selectors selectors = TRY(ReadSelectors(db, row.Bytes(3)));
+// The row that `row` stands on, with what it refers to.
+Result<Entry> BuildEntry(const Statement& row, SpiffeId spiffe_id, SpiffeId parent_id,
+                         Selectors selectors) {
   std::vector<std::string> dns_names = TRY(ReadList(row.Bytes(16)));
   std::vector<std::string> federates_with = TRY(ReadList(row.Bytes(17)));
   return Entry{
@@ -64,9 +68,21 @@ Result<Entry> ReadEntry(Sqlite& db, const Statement& row) {
   };
 }
 
-Status NoEntry(std::string_view id) {
-  return NotFound("no entry has the ID " + Printable(id));
+Result<Entry> ReadEntry(Sqlite& db, const Statement& row) {
+  SpiffeId spiffe_id = TRY(StoredId(row.Bytes(1)));
+  SpiffeId parent_id = TRY(StoredId(row.Bytes(2)));
+  Selectors selectors = TRY(ReadSelectors(db, row.Bytes(3)));
+  return BuildEntry(row, std::move(spiffe_id), std::move(parent_id), std::move(selectors));
 }
+
+Result<Entry> ReadEntry(const InternedTables& tables, const Statement& row) {
+  SpiffeId spiffe_id = TRY(tables.Id(row.Int(1)));
+  SpiffeId parent_id = TRY(tables.Id(row.Int(2)));
+  Selectors selectors = TRY(tables.SelectorsOf(row.Bytes(3)));
+  return BuildEntry(row, std::move(spiffe_id), std::move(parent_id), std::move(selectors));
+}
+
+Status NoEntry(std::string_view id) { return NotFound("no entry has the ID " + Printable(id)); }
 
 Result<std::optional<Entry>> FindEntry(Sqlite& db, std::string_view id) {
   Statement row = TRY(db.Query(WRIT_SELECT_ENTRY "WHERE e.entry_id = ?", id));
@@ -96,8 +112,8 @@ Status ReleaseKey(Sqlite& db, const Key& key) {
 }
 
 Result<Key> KeyOf(Sqlite& db, std::string_view entry_id) {
-  Statement row = TRY(db.Query(
-      "SELECT spiffe_id, parent_id, selectors FROM entries WHERE entry_id = ?", entry_id));
+  Statement row = TRY(
+      db.Query("SELECT spiffe_id, parent_id, selectors FROM entries WHERE entry_id = ?", entry_id));
   CHECK(TRY(row.Step()));
   return Key{row.Int(0), row.Int(1), row.Text(2)};
 }
@@ -131,9 +147,9 @@ Status WriteRow(Sqlite& db, const Entry& entry, const Key& key) {
       "disable_x509_svid_prefetch = excluded.disable_x509_svid_prefetch, "
       "jwt_svid_include_jti = excluded.jwt_svid_include_jti, hint = excluded.hint, "
       "dns_names = excluded.dns_names, federates_with = excluded.federates_with",
-      entry.id, key.spiffe_id, key.parent_id, Blob{key.selectors}, entry.revision,
-      entry.created_at, entry.expires_at, entry.x509_ttl_seconds, entry.jwt_ttl_seconds,
-      entry.admin, entry.downstream, entry.store_svid, entry.has_additional_attributes,
+      entry.id, key.spiffe_id, key.parent_id, Blob{key.selectors}, entry.revision, entry.created_at,
+      entry.expires_at, entry.x509_ttl_seconds, entry.jwt_ttl_seconds, entry.admin,
+      entry.downstream, entry.store_svid, entry.has_additional_attributes,
       entry.disable_x509_svid_prefetch, entry.jwt_svid_include_jti, entry.hint,
       StoredList(entry.dns_names), StoredList(entry.federates_with));
 }
@@ -233,10 +249,10 @@ Result<std::vector<std::string>> SqliteEntries::Prune(Time before, size_t limit)
   std::vector<std::string> expired;
   TRY(db_.Write([&](SqliteWrite& write) -> Status {
     {
-      Statement rows = TRY(write.db.Query(
-          "SELECT entry_id FROM entries WHERE expires_at <> 0 AND expires_at < ? "
-          "ORDER BY expires_at LIMIT ?",
-          ToUnixSeconds(before), static_cast<int64_t>(limit)));
+      Statement rows = TRY(
+          write.db.Query("SELECT entry_id FROM entries WHERE expires_at <> 0 AND expires_at < ? "
+                         "ORDER BY expires_at LIMIT ?",
+                         ToUnixSeconds(before), static_cast<int64_t>(limit)));
       while (TRY(rows.Step())) expired.push_back(rows.Text(0));
     }
     for (const std::string& id : expired) TRY(DeleteEntry(write, id));
@@ -258,12 +274,15 @@ Result<Entry> SqliteEntries::Get(std::string_view id) {
 Status SqliteEntries::ForEach(uint64_t* sequence, const std::function<void(Entry)>& visit) {
   return db_.Read([&](Sqlite& db) -> Status {
     *sequence = TRY(ReadLastSequence(db));
-    Statement rows = TRY(db.Query(WRIT_SELECT_ENTRY "ORDER BY e.entry_id"));
-    while (TRY(rows.Step())) visit(TRY(ReadEntry(db, rows)));
+    const InternedTables tables = TRY(InternedTables::Read(db));
+    Statement rows = TRY(db.Query(
+        "SELECT " WRIT_COLUMNS("e.spiffe_id", "e.parent_id") "FROM entries e ORDER BY e.entry_id"));
+    while (TRY(rows.Step())) visit(TRY(ReadEntry(tables, rows)));
     return OkStatus();
   });
 }
 
 #undef WRIT_SELECT_ENTRY
+#undef WRIT_COLUMNS
 
 }  // namespace writ

@@ -24,6 +24,13 @@ int64_t NumberAt(std::string_view stored, size_t at) {
   return number;
 }
 
+Status LacksSelector() { return BrokenRow("a set of selectors with a member that is gone"); }
+
+Status CheckStored(std::string_view stored) {
+  if (stored.size() % kNumberBytes == 0) return OkStatus();
+  return BrokenRow("a broken set of selectors");
+}
+
 Result<int64_t> AcquireSelector(Sqlite& db, const Selector& selector) {
   int64_t number =
       TRY(db.Number("INSERT INTO selectors (type, value, uses) VALUES (?, ?, 1) "
@@ -89,13 +96,42 @@ Status ReleaseSelectors(Sqlite& db, std::string_view stored) {
 }
 
 Result<Selectors> ReadSelectors(Sqlite& db, std::string_view stored) {
-  if (stored.size() % kNumberBytes != 0) return BrokenRow("a broken set of selectors");
+  TRY(CheckStored(stored));
   std::vector<Selector> selectors;
   for (size_t at = 0; at < stored.size(); at += kNumberBytes) {
     Statement row =
         TRY(db.Query("SELECT type, value FROM selectors WHERE id = ?", NumberAt(stored, at)));
-    if (!TRY(row.Step())) return BrokenRow("a set of selectors with a member that is gone");
+    if (!TRY(row.Step())) return LacksSelector();
     selectors.push_back({row.Text(0), row.Text(1)});
+  }
+  return Selectors(std::move(selectors));
+}
+
+Result<InternedTables> InternedTables::Read(Sqlite& db) {
+  InternedTables tables;
+  Statement ids = TRY(db.Query("SELECT id, text FROM ids"));
+  while (TRY(ids.Step())) tables.ids_.emplace(ids.Int(0), TRY(StoredId(ids.Bytes(1))));
+  Statement selectors = TRY(db.Query("SELECT id, type, value FROM selectors"));
+  while (TRY(selectors.Step())) {
+    tables.selectors_.emplace(selectors.Int(0), Selector{selectors.Text(1), selectors.Text(2)});
+  }
+  return tables;
+}
+
+Result<SpiffeId> InternedTables::Id(int64_t number) const {
+  auto at = ids_.find(number);
+  if (at == ids_.end()) return BrokenRow("a reference to a SPIFFE ID that is gone");
+  return at->second;
+}
+
+Result<Selectors> InternedTables::SelectorsOf(std::string_view stored) const {
+  TRY(CheckStored(stored));
+  std::vector<Selector> selectors;
+  selectors.reserve(stored.size() / kNumberBytes);
+  for (size_t at = 0; at < stored.size(); at += kNumberBytes) {
+    auto found = selectors_.find(NumberAt(stored, at));
+    if (found == selectors_.end()) return LacksSelector();
+    selectors.push_back(found->second);
   }
   return Selectors(std::move(selectors));
 }

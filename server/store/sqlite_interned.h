@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "core/base/status.h"
 #include "core/spiffe/id.h"
@@ -29,6 +30,19 @@ Status ReleaseSelectors(Sqlite& db, std::string_view stored);
 // The stored set of one selector, by its number.
 std::string StoredSelector(int64_t number);
 Result<Selectors> ReadSelectors(Sqlite& db, std::string_view stored);
+
+// Both tables as they are now, for who reads very many rows that refer to them.
+class InternedTables {
+ public:
+  static Result<InternedTables> Read(Sqlite& db);
+  // DataLoss when a number is not there.
+  Result<SpiffeId> Id(int64_t number) const;
+  Result<Selectors> SelectorsOf(std::string_view stored) const;
+
+ private:
+  std::unordered_map<int64_t, SpiffeId> ids_;
+  std::unordered_map<int64_t, Selector> selectors_;
+};
 
 // An ID as the file has it: DataLoss when it is none.
 Result<SpiffeId> StoredId(std::string_view text);

@@ -16,6 +16,16 @@ Status Denied(Denial denial) {
   return PermissionDenied("agent is denied").WithReason(static_cast<int>(denial));
 }
 
+Certificate Issue(const CertificateTemplate& wanted, const PublicKey& key,
+                  const Certificate& authority, Signer& signer) {
+  Issuer509 issuer{authority.subject_der(), authority.subject_key_id(), &signer};
+  Result<std::string> der = SignCertificate(wanted, key, issuer);
+  CHECK(der.ok());
+  Result<Certificate> parsed = Certificate::FromDer(*der);
+  CHECK(parsed.ok());
+  return *parsed;
+}
+
 }  // namespace
 
 FakeServer::FakeServer(TrustDomain td, Clock* clock, Random* random)
@@ -56,13 +66,18 @@ CertificateChain FakeServer::Sign(const SpiffeId& id, const PublicKey& key, Dura
                            .not_before = Now() - kBackdate,
                            .not_after = Now() + ttl,
                            .uri_sans = {id.text()}};
-  Issuer509 issuer{authority.certificate->subject_der(), authority.certificate->subject_key_id(),
-                   authority.signer.get()};
-  Result<std::string> der = SignCertificate(leaf, key, issuer);
-  CHECK(der.ok());
-  Result<Certificate> parsed = Certificate::FromDer(*der);
-  CHECK(parsed.ok());
-  return {*parsed};
+  if (!knobs_.intermediate) return {Issue(leaf, key, *authority.certificate, *authority.signer)};
+  Result<PrivateKey> own = PrivateKey::Generate(KeyType::kEcP256);
+  CHECK(own.ok());
+  const std::shared_ptr<Signer> signer = MakeSoftwareSigner(*own);
+  CertificateTemplate ca = leaf;
+  ca.serial = Serial::Generate(*random_);
+  ca.subject.serial_number = ca.serial.ToDecimal();
+  ca.uri_sans = {td_.id()};
+  ca.is_ca = true;
+  Certificate intermediate =
+      Issue(ca, signer->Public(), *authority.certificate, *authority.signer);
+  return {Issue(leaf, key, intermediate, *signer), intermediate};
 }
 
 Bundle FakeServer::BundleNow() const {
@@ -273,21 +288,23 @@ class FakeConnection final : public ServerApi {
     return server_->End();
   }
 
-  Result<EntryChanges> SyncEntries(const EntryVersions& held) override {
+  Result<EntryChanges> SyncEntries(const HeldEntries& held) override {
     const std::optional<TlsIdentity> identity = TRY(Prepare());
     MutexLock lock(server_->mu_);
     TRY(server_->Begin("SyncEntries"));
     TRY(server_->Authorize(identity));
     EntryChanges changes;
     for (const auto& [id, entry] : server_->entries_) {
-      auto at = held.find(id);
-      if (at == held.end() || at->second != EntryVersion{entry.revision, entry.created_at}) {
-        changes.put.push_back(entry);
+      const PackedEntry* known = held.Find(id);
+      if (known == nullptr || known->revision() != entry.revision ||
+          known->created_at() != entry.created_at) {
+        changes.put.emplace_back(entry);
       }
     }
-    for (const auto& [id, version] : held) {
-      if (!server_->entries_.contains(id)) changes.removed.push_back(id);
-    }
+    held.ForEach([this, &changes](const PackedEntry& entry) REQUIRES(server_->mu_) {
+      std::string id(entry.id());
+      if (!server_->entries_.contains(id)) changes.removed.push_back(std::move(id));
+    });
     TRY(server_->End());
     return changes;
   }

@@ -46,6 +46,8 @@ class FakeServer {
   struct Knobs {
     bool away = false;
     bool notices = false;                  // tells of changes as they happen; else Unimplemented
+    bool intermediate = false;             // between an authority and what it signs, as with an
+                                           // upstream authority
     bool reattestable = false;             // agents may attest again; any token works
     int lose_replies = 0;                  // so many calls are done and then answered Unavailable
     std::map<std::string, Status> refuse;  // by method's name, until taken out

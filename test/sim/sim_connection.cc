@@ -60,7 +60,7 @@ class SimConnection final : public ServerApi {
   Result<Bundle> FetchBundle(bool anonymous) override;
   Result<CertificateChain> Renew(const std::string& csr_der) override;
   Status PostStatus(const std::string& agent_version) override;
-  Result<EntryChanges> SyncEntries(const EntryVersions& held) override;
+  Result<EntryChanges> SyncEntries(const HeldEntries& held) override;
   Result<std::vector<Result<CertificateChain>>> NewX509Svids(
       const std::vector<SvidRequest>& requests) override;
   Result<ReceivedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
@@ -227,7 +227,7 @@ Status SimConnection::PostStatus(const std::string& agent_version) {
                });
 }
 
-Result<EntryChanges> SimConnection::SyncEntries(const EntryVersions& held) {
+Result<EntryChanges> SimConnection::SyncEntries(const HeldEntries& held) {
   EntryChanges changes;
   MonoTime began;
   TRY(Twice("/spire.api.server.entry.v1.Entry/SyncAuthorizedEntries", false,
