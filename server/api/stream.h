@@ -147,7 +147,7 @@ class ConversationStream final : public grpc::ServerBidiReactor<Request, Respons
   Front::Passage passage_;
   const std::unique_ptr<Logic> logic_;
   Request request_;
-  google::protobuf::Arena arena_;  // holds the response, which may be of very many parts
+  google::protobuf::Arena arena_;             // holds the response, which may be of very many parts
   std::shared_ptr<ConversationStream> self_;  // until OnDone()
 
   Mutex mu_;
