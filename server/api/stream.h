@@ -9,6 +9,7 @@
 // gRPC is done with it.
 #pragma once
 
+#include <google/protobuf/arena.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 
@@ -122,14 +123,15 @@ class ConversationStream final : public grpc::ServerBidiReactor<Request, Respons
   }
 
   void Proceed() {
-    response_.Clear();
-    auto next = logic_->Answer(passage_.call, &response_);
+    arena_.Reset();
+    Response* response = google::protobuf::Arena::CreateMessage<Response>(&arena_);
+    auto next = logic_->Answer(passage_.call, response);
     if (!next.ok()) return Finish(next.status());
     switch (*next) {
       case Logic::Next::kRead:
         return this->StartRead(&request_);
       case Logic::Next::kSend:
-        return this->StartWrite(&response_);
+        return this->StartWrite(response);
       case Logic::Next::kFinish:
         return Finish(OkStatus());
     }
@@ -145,7 +147,7 @@ class ConversationStream final : public grpc::ServerBidiReactor<Request, Respons
   Front::Passage passage_;
   const std::unique_ptr<Logic> logic_;
   Request request_;
-  Response response_;
+  google::protobuf::Arena arena_;             // holds the response, which may be of very many parts
   std::shared_ptr<ConversationStream> self_;  // until OnDone()
 
   Mutex mu_;
