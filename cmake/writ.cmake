@@ -27,6 +27,12 @@ else()
   target_link_libraries(writ_grpc INTERFACE PkgConfig::GRPC absl_synchronization)
 endif()
 
+if(WRIT_SANITIZE STREQUAL "thread")
+  add_library(writ_foreign_threads OBJECT ${CMAKE_SOURCE_DIR}/test/tsan/foreign_threads.cc)
+  target_link_libraries(writ_grpc INTERFACE writ_foreign_threads
+                        $<TARGET_OBJECTS:writ_foreign_threads> dl)
+endif()
+
 # One precompiled header for all files that speak gRPC, one for all tests.
 file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cc "")
 add_library(writ_pch_grpc STATIC ${CMAKE_BINARY_DIR}/pch/empty.cc)

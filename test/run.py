@@ -21,6 +21,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+TSAN_SUPPRESSIONS = ROOT / "test" / "tsan" / "suppressions.txt"
 SUITE_SECONDS_MAX = 1500
 LONG_SUITE_SECONDS_MAX = 4 * 3600
 LONG_KILLS = 1000
@@ -111,8 +112,9 @@ class Suite:
 
 
 def environment(build, long):
+    tsan = f"ignore_noninstrumented_modules=1 die_after_fork=0 suppressions={TSAN_SUPPRESSIONS}"
     env = dict(os.environ, WRIT_BIN=str(build / "bin"), PYTHONDONTWRITEBYTECODE="1",
-               TSAN_OPTIONS="ignore_noninstrumented_modules=1 die_after_fork=0")
+               TSAN_OPTIONS=tsan)
     if long:
         env.update(WRIT_LONG="1", WRIT_KILLS=str(LONG_KILLS))
     return env

@@ -20,8 +20,8 @@ namespace writ {
 
 Result<SpiffeId> IdFromProto(const spire::api::types::SPIFFEID& id);
 Result<Entry> EntryFromProto(const spire::api::types::Entry& entry, const TrustDomain& td);
-// An authority that we cannot use (a weak key, an unknown curve) is left out, so that it cannot keep
-// the agent from all others; `left_out` gets why. At least one X.509 authority remains.
+// An authority that we cannot use (a weak key, an unknown curve) is left out, so that it cannot
+// keep the agent from all others; `left_out` gets why. At least one X.509 authority remains.
 Result<Bundle> BundleFromProto(const spire::api::types::Bundle& bundle, const TrustDomain& td,
                                std::vector<std::string>* left_out = nullptr);
 // At least a leaf.

@@ -109,6 +109,11 @@ Result<Jws> ParseJws(std::string_view token) {
   if (jws.header.Find("crit") != nullptr) {
     return InvalidArgument("token: critical header extensions (\"crit\") are not accepted");
   }
+  // RFC 7797: false would mean a payload that is not encoded.
+  const Json* encoded = jws.header.Find("b64");
+  if (encoded != nullptr && *encoded != Json(true)) {
+    return InvalidArgument("token: payloads that are not encoded (\"b64\") are not accepted");
+  }
   jws.payload = TRY(ParseObject(payload), "token payload");
   jws.signature = TRY(Base64UrlDecode(signature), "token signature");
   jws.signing_input = token.substr(0, header.size() + 1 + payload.size());

@@ -8,11 +8,13 @@
 
 #include "core/base/bytes.h"
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "core/base/thread.h"
 #include "core/crypto/openssl.h"
 #include "test/fake/fake_clock.h"
 #include "test/fake/key_signer.h"
 #include "test/fake/mutate.h"
+#include "test/support/golden.h"
 #include "test/support/paths.h"
 
 namespace writ {
@@ -154,21 +156,58 @@ std::vector<std::string> NamesByOpenssl(X509* x509, int kind) {
   return found;
 }
 
+int64_t SecondsByOpenssl(const ASN1_TIME* time) {
+  std::tm tm{};
+  EXPECT_EQ(ASN1_TIME_to_tm(time, &tm), 1);
+  constexpr int64_t kSecondsMax = 9'223'372'036;  // our times reach from 1677 to 2262
+  return std::clamp<int64_t>(timegm(&tm), -kSecondsMax, kSecondsMax);
+}
+
+std::string TextOf(const ASN1_OCTET_STRING* string) {
+  if (string == nullptr) return "";
+  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
+          static_cast<size_t>(ASN1_STRING_length(string))};
+}
+
+// What it may be used for, and by whom; where an extension that we do not read is broken, OpenSSL
+// says nothing, and verifies no chain with it.
+void ExpectOpensslAgreesOnUses(const Certificate& ours, X509* x509) {
+  uint32_t flags = X509_get_extension_flags(x509);
+  if ((flags & EXFLAG_INVALID) != 0) return;
+  EXPECT_EQ((flags & EXFLAG_CA) != 0, ours.is_ca());
+  EXPECT_EQ((flags & EXFLAG_KUSAGE) != 0, ours.has_key_usage());
+  uint32_t uses = ours.has_key_usage() ? X509_get_key_usage(x509) : 0;
+  EXPECT_EQ((uses & KU_KEY_CERT_SIGN) != 0, ours.can_sign_certificates());
+  EXPECT_EQ((uses & KU_CRL_SIGN) != 0, ours.can_sign_crls());
+  EXPECT_EQ((uses & KU_DIGITAL_SIGNATURE) != 0, ours.can_sign_digitally());
+  EXPECT_EQ(TextOf(X509_get0_subject_key_id(x509)), ours.subject_key_id());
+  EXPECT_EQ(TextOf(X509_get0_authority_key_id(x509)), ours.authority_key_id());
+}
+
 void ExpectOpensslAgrees(const Certificate& ours) {
   X509* x509 = ours.x509();
   ASSERT_NE(x509, nullptr) << HexEncode(ours.der());
   EXPECT_EQ(NamesByOpenssl(x509, GEN_URI), ours.uri_sans());
   EXPECT_EQ(NamesByOpenssl(x509, GEN_DNS), ours.dns_sans());
-  std::tm tm{};
-  ASSERT_EQ(ASN1_TIME_to_tm(X509_get0_notAfter(x509), &tm), 1);
-  constexpr int64_t kSecondsMax = 9'223'372'036;  // our times reach from 1677 to 2262
-  EXPECT_EQ(std::clamp<int64_t>(timegm(&tm), -kSecondsMax, kSecondsMax),
-            ToUnixSeconds(ours.not_after()));
+  EXPECT_EQ(SecondsByOpenssl(X509_get0_notBefore(x509)), ToUnixSeconds(ours.not_before()));
+  EXPECT_EQ(SecondsByOpenssl(X509_get0_notAfter(x509)), ToUnixSeconds(ours.not_after()));
   BignumPtr serial(ASN1_INTEGER_to_BN(X509_get0_serialNumber(x509), nullptr));
   std::string bytes(static_cast<size_t>(BN_num_bytes(serial.get())), '\0');
   BN_bn2bin(serial.get(), AsUnsigned(bytes));
   EXPECT_EQ(bytes, ours.serial().big_endian());
   EXPECT_EQ(EVP_PKEY_eq(X509_get0_pubkey(x509), ours.public_key().evp()), 1);
+  ExpectOpensslAgreesOnUses(ours, x509);
+}
+
+// Whether OpenSSL reads all of it: the certificate, its key and each extension that it knows.
+bool OpensslReads(std::string_view der) {
+  const unsigned char* at = AsUnsigned(der);
+  X509Ptr x509(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+  bool read = x509 && at == AsUnsigned(der) + der.size() &&
+              X509_get0_pubkey(x509.get()) != nullptr &&
+              (X509_get_extension_flags(x509.get()) & EXFLAG_INVALID) == 0;
+  ERR_clear_error();
+  return read;
 }
 
 TEST(CertificateDifferentialTest, WhatWeReadOfMutatedBytesOpensslReadsAlike) {
@@ -184,6 +223,27 @@ TEST(CertificateDifferentialTest, WhatWeReadOfMutatedBytesOpensslReadsAlike) {
     if (HasFailure()) FAIL() << "mutation " << i << ": " << HexEncode(ours->der());
   }
   EXPECT_GT(accepted, 1000);
+}
+
+// Certificates that are odd in one way each: core/spiffe/go_spiffe_test.cc judges them.
+TEST(CertificateDifferentialTest, ReadsOddCertificatesAsOpensslDoesOrRefusesThem) {
+  Json data = *Json::Parse(*ReadFile(SourcePath("test/golden/go_spiffe/x509_svid.json")));
+  std::string refused;
+  for (const Json& test : *data.Find("cases")->AsArray()) {
+    const Json* chain = test.Find("chain");
+    for (const Json& text : chain == nullptr ? Json::Array() : *chain->AsArray()) {
+      std::string der = *Base64Decode(*text.AsString());
+      const std::string& name = *test.Find("name")->AsString();
+      Result<Certificate> ours = Certificate::FromDer(der);
+      if (ours.ok()) {
+        ExpectOpensslAgrees(*ours);
+      } else if (OpensslReads(der)) {
+        refused += name + ": " + ours.status().message() + "\n";
+      }
+      if (HasFailure()) FAIL() << name;
+    }
+  }
+  ExpectGolden("test/golden/x509/refused_though_openssl_reads.txt", refused);
 }
 
 TEST(CertificateTest, ThreadsThatAskAtOnceGetTheSameObject) {

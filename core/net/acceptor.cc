@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -15,8 +17,18 @@ namespace {
 
 constexpr int kAcceptsPerTurn = 64;
 constexpr Duration kPause = std::chrono::milliseconds(100);
+constexpr rlim_t kKeptMax = 32;
 
 Fd OpenReserve() { return Fd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+// Whether a new connection's descriptor is one of the last, which are kept for what the connections
+// that are open need done: a caller's files in /proc, our own files, the agent's way to its server.
+// The kernel gives the lowest number that is free.
+bool IsKept(int fd) {
+  rlimit limit{};
+  CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  return static_cast<rlim_t>(fd) + std::min(kKeptMax, limit.rlim_cur / 8) >= limit.rlim_cur;
+}
 
 }  // namespace
 
@@ -72,6 +84,11 @@ bool Acceptor::AcceptOne(Listening& listening) {
     }
   }
   if (!reserve_.valid()) reserve_ = OpenReserve();
+  if (IsKept(socket.get())) {
+    WarnOfDescriptors();
+    Pause();
+    return false;
+  }
   uint64_t at_ticks = NowTicks();
   std::shared_ptr<ClientLimits::Place> place = limits_->Enter();
   if (place == nullptr) {
@@ -86,12 +103,16 @@ bool Acceptor::AcceptOne(Listening& listening) {
 // A connection that cannot be accepted would keep the listener readable for ever: it is taken with
 // the reserve's descriptor and closed, so that its client learns of it and the loop goes on.
 void Acceptor::OutOfDescriptors(int listener) {
-  WarnAtTimes("Connections refused: no file descriptor is left; raise the limit (LimitNOFILE)");
+  WarnOfDescriptors();
   reserve_.Reset();
   Fd refused(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
   refused.Reset();
   reserve_ = OpenReserve();
   Pause();
+}
+
+void Acceptor::WarnOfDescriptors() {
+  WarnAtTimes("Connections refused: file descriptors run out; raise the limit (LimitNOFILE)");
 }
 
 void Acceptor::Pause() {

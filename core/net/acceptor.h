@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Acceptor: takes connections from listening sockets on an EventLoop, within a limit, and goes on
-// when descriptors run out.
+// when descriptors run out: the last ones are kept for the connections that are open.
 //
 // Trust: clients are hostile: they connect in floods and vanish. Threads: the loop's thread alone,
 // but for Slot and Open(). Lifetime: longer than its loop runs.
@@ -51,6 +51,7 @@ class Acceptor {
   void AcceptSome(Listening& listening);
   bool AcceptOne(Listening& listening);  // false: nothing more for now
   void OutOfDescriptors(int listener);
+  void WarnOfDescriptors();
   void Pause();
   void WarnAtTimes(const std::string& sentence);
 

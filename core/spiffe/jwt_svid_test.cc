@@ -152,6 +152,11 @@ TEST_F(JwtSvidTest, RejectsEveryOtherTyp) {
   }
 }
 
+TEST_F(JwtSvidTest, RejectsAPayloadThatIsNotEncoded) {
+  EXPECT_SAYS(Refusal(TokenWithHeader(R"({"alg":"ES256","kid":"k1","b64":false})")), "b64");
+  EXPECT_EQ(Refusal(TokenWithHeader(R"({"alg":"ES256","kid":"k1","b64":true})")), "accepted");
+}
+
 TEST_F(JwtSvidTest, RejectsCriticalExtensions) {
   EXPECT_NE(Refusal(TokenWithHeader(R"({"alg":"ES256","kid":"k1","crit":["exp"],"exp":1})")),
             "accepted");

@@ -19,7 +19,7 @@ from harness import Deployment, Skip, own_uid, wait_until  # pylint: disable=wro
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "writ"
 NOBODY = 65534
 GO_VERSION = "1.26.0"
-GO_MINOR_MIN = 24
+GO_MINOR_MIN = 25
 
 
 def deploy():
@@ -77,7 +77,7 @@ def run_client(deployment, name, command_in, **env):
 
 
 def find_go():
-    """A Go of 1.24 or later: the machine's, or one from the Go module proxy, kept in the cache."""
+    """A Go of 1.25 or later: the machine's, or one from the Go module proxy, kept in the cache."""
     own = shutil.which("go")
     if own:
         text = subprocess.run([own, "env", "GOVERSION"], stdout=subprocess.PIPE, text=True,

@@ -8,6 +8,7 @@ Waiting is always for a condition, with a bound that only a broken system reache
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -22,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BIN = pathlib.Path(os.environ.get("WRIT_BIN", ROOT / "build" / "bin"))
 TRUST_DOMAIN = "example.org"
 WAIT_SECONDS_MAX = 60.0
+SANITIZER_REPORT = re.compile(r"\w+: (Address|Leak|Thread)Sanitizer: |: runtime error: ")
 
 
 class Skip(Exception):
@@ -120,6 +122,12 @@ class Daemon:
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
+    def sanitizer_report(self):
+        """What a sanitizer found in this process, of binaries that were built with one."""
+        text = self.log()
+        found = SANITIZER_REPORT.search(text)
+        return f"{self.name}: {text[found.start():found.start() + 10_000]}" if found else ""
+
 
 class Deployment:
     def __init__(self, server=None, agent=None):
@@ -150,7 +158,10 @@ class Deployment:
         if error is not None and not isinstance(error, Skip):
             for daemon in daemons:
                 print(f"--- end of {daemon.name}.log\n{daemon.log()[-4000:]}")
+        reports = [report for report in map(Daemon.sanitizer_report, daemons) if report]
         shutil.rmtree(self.directory, ignore_errors=True)
+        if error is None:
+            expect(not reports, "\n".join(reports))
 
     # The server.
     def start_server(self, **popen):

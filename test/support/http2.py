@@ -103,23 +103,50 @@ def reset_calls(path, count):
                frame(RST_STREAM, 0, stream, CANCEL))
 
 
+class Session:
+    """One connection and its calls, each with an empty message, one after the other."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.stream = -1
+        self.received = b""
+        connection.sendall(greeting())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.connection.close()
+
+    def call(self, path):
+        """Whether a message comes as the answer; the call is reset then."""
+        self.stream += 2
+        self.connection.sendall(frame(HEADERS, END_HEADERS, self.stream, call_headers(path)) +
+                                frame(DATA, END_STREAM, self.stream, EMPTY_MESSAGE))
+        while True:
+            kind, flags, stream, length = self.next_frame()
+            if kind == GOAWAY:
+                return False
+            if stream != self.stream:
+                continue
+            if kind == DATA and length > 0:
+                self.connection.sendall(frame(RST_STREAM, 0, stream, CANCEL))
+                return True
+            if kind == RST_STREAM or kind == HEADERS and flags & END_STREAM:
+                return False
+
+    def next_frame(self):
+        while True:
+            length = int.from_bytes(self.received[:3], "big")
+            if len(self.received) >= 9 + length:
+                head, self.received = self.received[:9], self.received[9 + length:]
+                return head[3], head[4], int.from_bytes(head[5:9], "big"), length
+            piece = self.connection.recv(1 << 16)
+            if not piece:
+                return GOAWAY, 0, 0, 0
+            self.received += piece
+
+
 def ask(connection, path):
     """A unary or streaming call with an empty message; whether a message comes as its answer."""
-    connection.sendall(greeting() + frame(HEADERS, END_HEADERS, 1, call_headers(path)) +
-                       frame(DATA, END_STREAM, 1, EMPTY_MESSAGE))
-    received = b""
-    while True:
-        piece = connection.recv(1 << 16)
-        if not piece:
-            return False
-        received += piece
-        while len(received) >= 9:
-            length = int.from_bytes(received[:3], "big")
-            if len(received) < 9 + length:
-                break
-            kind, flags = received[3], received[4]
-            if kind == DATA and length > 0:
-                return True
-            if kind in (RST_STREAM, GOAWAY) or kind == HEADERS and flags & END_STREAM:
-                return False
-            received = received[9 + length:]
+    return Session(connection).call(path)

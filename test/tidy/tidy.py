@@ -45,8 +45,9 @@ API_FOLDERS = ("server/api", "agent/api", "agent/client", "cli")
 EDGE_HEADERS = [
     (r"openssl/", ("core/crypto", "core/keys", "core/net")),
     (r"grpc(pp)?/", ("core/net",) + API_FOLDERS),
-    # The health service, the same in every daemon, is core/net's own.
-    (r"grpc/health/v1/.*\.pb\.h", ("core/net",) + API_FOLDERS),
+    # Health and reflection, the same in every daemon, are core/net's own.
+    (r"grpc/(health|reflection)/v1.*\.pb\.h", ("core/net",) + API_FOLDERS),
+    (r"google/protobuf/descriptor\.pb\.h", ("core/net/reflection.cc",)),
     (r".*\.pb\.h", API_FOLDERS),
     (r"(sqlite3|libpq-fe)\.h", ("server/store",)),
     (r"tss2/", ("core/keys", "attestors/tpm")),
