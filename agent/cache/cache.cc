@@ -480,14 +480,6 @@ void MemoryCache::PutJwt(const Entry& entry, const std::vector<std::string>& aud
 
 }  // namespace
 
-std::set<std::string> TaintedKeyIds(const Bundle& bundle) {
-  std::set<std::string> ids;
-  for (const X509Authority& authority : bundle.x509) {
-    if (authority.tainted) ids.insert(authority.certificate.subject_key_id());
-  }
-  return ids;
-}
-
 std::shared_ptr<Cache> Cache::Make(Clock* clock, CacheLimits limits) {
   return std::make_shared<MemoryCache>(clock, limits);
 }

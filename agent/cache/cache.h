@@ -46,9 +46,6 @@ struct HeldX509 {
   Time not_before;
   Time not_after;
   Time renew_at;
-  // Raw, of each certificate of the chain: to find what rests on a tainted authority, whether that
-  // signed the leaf or what is above it.
-  std::vector<std::string> authority_key_ids;
 };
 
 struct HeldJwt {
@@ -101,6 +98,9 @@ struct CacheChange {
 
 // Key IDs (raw) of the bundle's tainted X.509 authorities.
 std::set<std::string> TaintedKeyIds(const Bundle& bundle);
+// Whether one of them signed the leaf or what is above it. Reads the chain anew: taints are rare,
+// and what is held is many.
+bool RestsOn(const HeldX509& svid, const std::set<std::string>& authority_key_ids);
 
 // An X.509-SVID that is to be issued.
 struct X509Want {

@@ -87,11 +87,7 @@ void X509Shelf::RenewNow(HeldEntry* held) {
 void X509Shelf::RenewSignedBy(const std::set<std::string>& authority_key_ids) {
   std::vector<HeldEntry*> signed_by;
   for (const auto& [at, held] : renewals_) {
-    const std::vector<std::string>& own = held->shelved->x509->authority_key_ids;
-    if (std::any_of(own.begin(), own.end(),
-                    [&](const std::string& id) { return authority_key_ids.contains(id); })) {
-      signed_by.push_back(held);
-    }
+    if (RestsOn(*held->shelved->x509, authority_key_ids)) signed_by.push_back(held);
   }
   for (HeldEntry* held : signed_by) RenewNow(held);
 }

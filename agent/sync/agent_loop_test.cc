@@ -353,11 +353,13 @@ TEST_F(AgentLoopTest, SubscribersCannotMakeTheServerRefuseAgainAndAgain) {
 TEST_F(AgentLoopTest, ATaintedAuthoritysSvidsAreRenewedAtOnceAndOnce) {
   PutEntry("web", 1);
   ASSERT_TRUE(RunFor(seconds(1)).ok());
-  const auto before = Look(1)->identities[0].x509->authority_key_ids;
+  const std::shared_ptr<const HeldX509> before = Look(1)->identities[0].x509;
   server_.RotateAuthority();
   server_.TaintOldAuthorities();
   ASSERT_TRUE(RunFor(minutes(2)).ok());
-  EXPECT_NE(Look(1)->identities[0].x509->authority_key_ids, before);
+  const std::set<std::string> tainted = TaintedKeyIds(*cache_->CurrentBundle());
+  EXPECT_TRUE(RestsOn(*before, tainted));
+  EXPECT_FALSE(RestsOn(*Look(1)->identities[0].x509, tainted));
   EXPECT_EQ(server_.Calls("NewX509Svids"), 2);
   EXPECT_EQ(server_.Calls("Renew"), 1);
 }

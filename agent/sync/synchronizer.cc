@@ -155,10 +155,6 @@ std::shared_ptr<const HeldX509> Synchronizer::Accept(const Order& order,
   held->not_before = leaf.not_before();
   held->not_after = leaf.not_after();
   held->renew_at = RenewTime(held->not_before, held->not_after, now, *options_.random);
-  held->authority_key_ids.reserve(result->size());
-  for (const Certificate& certificate : *result) {
-    held->authority_key_ids.push_back(certificate.authority_key_id());
-  }
   return held;
 }
 

@@ -130,10 +130,8 @@ void Simulation::LookAtTaints(SimAgent& agent, const Identity& identity) {
                      world_.Monotonic() > *server_.taint_handled + kTaintHandled;
   const std::shared_ptr<const Bundle> bundle = agent.cache()->CurrentBundle();
   if (!heard || !identity.x509 || !bundle) return;
-  for (const std::string& id : identity.x509->authority_key_ids) {
-    Expect(!TaintedKeyIds(*bundle).contains(id),
-           "the SVID of " + identity.entry->id + " is still a tainted authority's");
-  }
+  Expect(!RestsOn(*identity.x509, TaintedKeyIds(*bundle)),
+         "the SVID of " + identity.entry->id + " is still a tainted authority's");
 }
 
 // Whether a peer has every authority that signs by now: the one that takes a tainted one's place
