@@ -115,6 +115,9 @@ def environment(build, long):
     tsan = f"ignore_noninstrumented_modules=1 die_after_fork=0 suppressions={TSAN_SUPPRESSIONS}"
     env = dict(os.environ, WRIT_BIN=str(build / "bin"), PYTHONDONTWRITEBYTECODE="1",
                TSAN_OPTIONS=tsan)
+    cache = build / "CMakeCache.txt"
+    if cache.exists() and re.search(r"^WRIT_SANITIZE:\w+=.", cache.read_text(), re.MULTILINE):
+        env["WRIT_SANITIZED"] = "1"
     if long:
         env.update(WRIT_LONG="1", WRIT_KILLS=str(LONG_KILLS))
     return env

@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BIN = pathlib.Path(os.environ.get("WRIT_BIN", ROOT / "build" / "bin"))
 TRUST_DOMAIN = "example.org"
 WAIT_SECONDS_MAX = 60.0
+SANITIZED = "WRIT_SANITIZED" in os.environ  # sanitizers take memory and time
 SANITIZER_REPORT = re.compile(r"\w+: (Address|Leak|Thread)Sanitizer: |: runtime error: ")
 
 
