@@ -11,7 +11,6 @@ Each reports its tests one by one; a skipped test says why.
 
 import argparse
 import concurrent.futures
-import json
 import os
 import pathlib
 import re
@@ -19,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TSAN_SUPPRESSIONS = ROOT / "test" / "tsan" / "suppressions.txt"
@@ -50,32 +50,28 @@ def run_process(command, env):
 
 def run_gtest(name, program, env):
     outcome = Outcome(name)
-    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         code, outcome.output = run_process(
-            [str(program), f"--gtest_output=json:{report.name}", "--gtest_brief=1"], env)
+            [str(program), f"--gtest_output=xml:{report.name}", "--gtest_brief=1"], env)
         try:
-            suites = json.load(report)["testsuites"]
-        except (ValueError, KeyError):
-            suites = []
-    for suite in suites:
-        for test in suite["testsuite"]:
-            full = f"{suite['name']}.{test['name']}"
-            if test.get("result") == "SKIPPED":
-                outcome.skips.append((full, skip_reason(outcome.output, full)))
-            elif test.get("failures"):
-                outcome.failures.append(full)
-            elif test.get("status") == "RUN":
-                outcome.passed += 1
+            tests = list(xml.etree.ElementTree.parse(report).iter("testcase"))
+        except xml.etree.ElementTree.ParseError:
+            tests = []
+    for test in tests:
+        full = f"{test.get('classname')}.{test.get('name')}"
+        skipped = test.find("skipped")
+        if skipped is not None:
+            reason = skipped.get("message", "").strip().splitlines()
+            outcome.skips.append((full, reason[-1] if reason else "no reason given"))
+        elif test.find("failure") is not None:
+            outcome.failures.append(full)
+        elif test.get("status") == "run":
+            outcome.passed += 1
     if code != 0 and not outcome.failures:
         outcome.failures.append(f"{name} ended with status {code}")
-    if not suites and not outcome.failures:
+    if not tests and not outcome.failures:
         outcome.failures.append(f"{name} ran no test")
     return outcome
-
-
-def skip_reason(output, test):
-    found = re.search(r"Skipped\n(.*)\n(?:.*\n)*?.*SKIPPED.*" + re.escape(test), output)
-    return found.group(1).strip() if found else "no reason given"
 
 
 def run_python(name, script, env):
