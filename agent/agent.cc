@@ -29,6 +29,8 @@
 namespace writ {
 namespace {
 
+// Any local user may send requests, and those that open a stream are held as long as it is.
+constexpr size_t kRequestBytesMax = 64 << 10;
 constexpr mode_t kDataDirectoryMode = 0700;
 constexpr mode_t kWorkloadSocketMode = 0666;
 constexpr mode_t kWorkloadDirectoryMode = 0755;
@@ -197,6 +199,7 @@ Result<std::unique_ptr<GrpcServer>> WiredAgent::StartServer(std::string name,
                             .services = std::move(services),
                             .reflection = true,
                             .unix_listeners = {std::move(listener)},
+                            .message_bytes_max = kRequestBytesMax,
                             .clock = &clock_,
                             .log = log_});
 }

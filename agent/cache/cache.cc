@@ -139,7 +139,7 @@ void MemoryCache::NoteExpiry(const HeldEntry& held) {
   // An entry is expired from the second after `expires_at` on (Entry::ExpiredAt).
   const int64_t end = held.packed.expires_at();
   if (end != 0 && !held.expired) {
-    next_expiry_ = std::min(next_expiry_, FromUnixSeconds(end + 1));
+    next_expiry_ = std::min(next_expiry_, FromUnixSeconds(end) + std::chrono::seconds(1));
   }
 }
 

@@ -143,6 +143,16 @@ TEST_F(CacheTest, AMovedEntryTellsTheOldAndTheNewOwner) {
   EXPECT_EQ(two->Take()->state, State::kReady);
 }
 
+TEST_F(CacheTest, AnEntryThatEndsAfterAllTimeIsWaitedForOnce) {
+  for (int64_t far : {int64_t{253'402'300'799}, INT64_MAX}) {
+    Entry entry = MakeEntry("a", {Uid(1)});
+    entry.expires_at = far;
+    PutReady(entry);
+    EXPECT_GT(cache_->DropExpired(), clock_.Now()) << far;
+    EXPECT_EQ(cache_->Lookup({Uid(1)})->state, State::kReady) << far;
+  }
+}
+
 TEST_F(CacheTest, LeavesOutStoredAndExpiredEntries) {
   Entry stored = MakeEntry("s", {Uid(1)});
   stored.store_svid = true;

@@ -7,6 +7,7 @@
 // Threads: all thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <stop_token>
@@ -24,7 +25,16 @@ using Time = std::chrono::time_point<std::chrono::system_clock, Duration>;
 // Time that never jumps, for intervals and deadlines within this process.
 using MonoTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 
-inline Time FromUnixSeconds(int64_t seconds) { return Time(std::chrono::seconds(seconds)); }
+// Times end in 2262. What is said to be later (or earlier than 1677) becomes the last (first) one
+// that leaves room for a lifetime or a skew to be added.
+inline Time FromUnixSeconds(int64_t seconds) {
+  constexpr auto kRoom = std::chrono::days(366);
+  constexpr int64_t kFirst = std::chrono::ceil<std::chrono::seconds>(
+                                 Time::min().time_since_epoch() + kRoom).count();
+  constexpr int64_t kLast = std::chrono::floor<std::chrono::seconds>(
+                                Time::max().time_since_epoch() - kRoom).count();
+  return Time(std::chrono::seconds(std::clamp(seconds, kFirst, kLast)));
+}
 // Rounds toward negative infinity.
 inline int64_t ToUnixSeconds(Time t) {
   return std::chrono::floor<std::chrono::seconds>(t.time_since_epoch()).count();

@@ -23,6 +23,18 @@ TEST(TimeTest, FormatsAsRfc3339InUtc) {
   EXPECT_EQ(FormatTime(FromUnixSeconds(-1)), "1969-12-31T23:59:59Z");
 }
 
+TEST(TimeTest, TimesBeyondWhatCanBeSaidStayFarAway) {
+  constexpr int64_t kYear9999 = 253'402'300'799;
+  for (int64_t far : {kYear9999, INT64_MAX}) {
+    EXPECT_EQ(FormatTime(FromUnixSeconds(far)).substr(0, 4), "2261") << far;
+    EXPECT_GT(FromUnixSeconds(far) + std::chrono::hours(24 * 365), FromUnixSeconds(far)) << far;
+  }
+  for (int64_t far : {-kYear9999, INT64_MIN}) {
+    EXPECT_LT(FromUnixSeconds(far), FromUnixSeconds(0)) << far;
+    EXPECT_LT(FromUnixSeconds(far) - std::chrono::hours(24 * 365), FromUnixSeconds(far)) << far;
+  }
+}
+
 TEST(TimeTest, UnixSecondsRoundTowardThePast) {
   EXPECT_EQ(ToUnixSeconds(FromUnixSeconds(5) + milliseconds(999)), 5);
   EXPECT_EQ(ToUnixSeconds(FromUnixSeconds(0) - milliseconds(1)), -1);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/crypto/der.h"
 
-#include <algorithm>
 #include <charconv>
 
 #include "core/base/bytes.h"
@@ -44,8 +43,7 @@ std::optional<Time> TimeOf(int year, std::string_view mmddhhmmss) {
   if (!date.ok() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
   int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
   int64_t seconds = days * 86400 + hour * 3600 + minute * 60 + second;
-  constexpr int64_t kSecondsMax = INT64_MAX / 1'000'000'000;
-  return FromUnixSeconds(std::clamp(seconds, -kSecondsMax, kSecondsMax));
+  return FromUnixSeconds(seconds);
 }
 
 }  // namespace

@@ -159,7 +159,7 @@ std::vector<std::string> NamesByOpenssl(X509* x509, int kind) {
 int64_t SecondsByOpenssl(const ASN1_TIME* time) {
   std::tm tm{};
   EXPECT_EQ(ASN1_TIME_to_tm(time, &tm), 1);
-  constexpr int64_t kSecondsMax = 9'223'372'036;  // our times reach from 1677 to 2262
+  constexpr int64_t kSecondsMax = 9'191'749'636;  // our times reach from 1678 to 2261
   return std::clamp<int64_t>(timegm(&tm), -kSecondsMax, kSecondsMax);
 }
 

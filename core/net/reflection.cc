@@ -8,7 +8,9 @@
 #include <grpcpp/impl/server_initializer.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,6 +27,9 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::FileDescriptor;
 
 constexpr size_t kQuotedBytesMax = 128;
+// The pool's look-ups take a time that grows with the square of a name's length.
+constexpr size_t kNameBytesMax = 512;
+constexpr int kConversationsMax = 32;  // of one service; an unread answer is held as long as it is
 
 const DescriptorPool& Pool() { return *DescriptorPool::generated_pool(); }
 
@@ -79,10 +84,30 @@ void AnswerExtensionNumbers(const std::string& type_name, Response& response) {
 
 using Names = std::vector<std::string>;
 
+// What a question is about; empty when it is about nothing that has a name.
+template <class Request>
+std::string_view NameIn(const Request& request) {
+  switch (request.message_request_case()) {
+    case Request::kFileByFilename:
+      return request.file_by_filename();
+    case Request::kFileContainingSymbol:
+      return request.file_containing_symbol();
+    case Request::kFileContainingExtension:
+      return request.file_containing_extension().containing_type();
+    case Request::kAllExtensionNumbersOfType:
+      return request.all_extension_numbers_of_type();
+    default:
+      return "";
+  }
+}
+
 template <class Request, class Response>
 void Answer(const Request& request, const Names& services, Response& response) {
   response.set_valid_host(request.host());
   *response.mutable_original_request() = request;
+  if (NameIn(request).size() > kNameBytesMax) {
+    return NotFound(std::string(NameIn(request)), response);
+  }
   switch (request.message_request_case()) {
     case Request::kFileByFilename:
       return AnswerFile(Pool().FindFileByName(request.file_by_filename()),
@@ -111,13 +136,21 @@ void Answer(const Request& request, const Names& services, Response& response) {
 template <class Request, class Response>
 class Conversation final : public grpc::ServerBidiReactor<Request, Response> {
  public:
-  static Conversation* Start(std::shared_ptr<const Names> services) {
-    auto conversation = std::make_shared<Conversation>(std::move(services));
+  static Conversation* Start(std::shared_ptr<const Names> services,
+                             std::shared_ptr<std::atomic<int>> open) {
+    auto conversation = std::make_shared<Conversation>(std::move(services), std::move(open));
     conversation->self_ = conversation;
-    conversation->StartRead(&conversation->request_);
+    if (++*conversation->open_ > kConversationsMax) {
+      conversation->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED,
+                            "too many ask this server for reflection already: try again later"});
+    } else {
+      conversation->StartRead(&conversation->request_);
+    }
     return conversation.get();
   }
-  explicit Conversation(std::shared_ptr<const Names> services) : services_(std::move(services)) {}
+  Conversation(std::shared_ptr<const Names> services, std::shared_ptr<std::atomic<int>> open)
+      : services_(std::move(services)), open_(std::move(open)) {}
+  ~Conversation() override { --*open_; }
 
   void OnReadDone(bool ok) override {
     if (!ok) return this->Finish(grpc::Status::OK);
@@ -133,6 +166,7 @@ class Conversation final : public grpc::ServerBidiReactor<Request, Response> {
 
  private:
   const std::shared_ptr<const Names> services_;
+  const std::shared_ptr<std::atomic<int>> open_;  // conversations of this service
   std::shared_ptr<Conversation> self_;  // set before gRPC knows the call, cleared by OnDone
   Request request_;
   Response response_;
@@ -145,11 +179,12 @@ class Service final : public Api::CallbackService {
 
   grpc::ServerBidiReactor<Request, Response>* ServerReflectionInfo(
       grpc::CallbackServerContext*) override {
-    return Conversation<Request, Response>::Start(services_);
+    return Conversation<Request, Response>::Start(services_, open_);
   }
 
  private:
   const std::shared_ptr<const Names> services_;
+  const std::shared_ptr<std::atomic<int>> open_ = std::make_shared<std::atomic<int>>(0);
 };
 
 namespace v1 = grpc::reflection::v1;

@@ -151,6 +151,43 @@ TEST_F(ReflectionTest, WhatItDoesNotKnowDoesNotEndTheConversation) {
   EXPECT_EQ(answers[4].error_response().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(ReflectionTest, NamesThatAreTooLongAreNotLookedUp) {
+  Start(/*reflection=*/true);
+  std::string name = "a";
+  for (int i = 0; i < 100'000; ++i) name += ".a";
+  v1::ServerReflectionRequest question;
+  question.set_file_containing_symbol(name);
+  EXPECT_EQ(Ask(question).error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  question.mutable_file_containing_extension()->set_containing_type(name);
+  EXPECT_EQ(Ask(question).error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(ReflectionTest, ConversationsAreBounded) {
+  Start(/*reflection=*/true);
+  auto stub = v1::ServerReflection::NewStub(UnixChannel(dir_ / "test.sock"));
+  v1::ServerReflectionRequest question;
+  question.set_list_services("");
+  struct Open {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReaderWriter<v1::ServerReflectionRequest,
+                                             v1::ServerReflectionResponse>>
+        stream;
+  };
+  std::vector<std::unique_ptr<Open>> open;
+  v1::ServerReflectionResponse answer;
+  bool answered = true;
+  while (answered && open.size() < 1000) {
+    open.push_back(std::make_unique<Open>());
+    open.back()->stream = stub->ServerReflectionInfo(&open.back()->context);
+    answered = open.back()->stream->Write(question) && open.back()->stream->Read(&answer);
+  }
+  EXPECT_EQ(open.back()->stream->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  open.pop_back();
+  EXPECT_GE(open.size(), 8u);
+  for (const auto& one : open) one->stream->WritesDone();
+  for (const auto& one : open) EXPECT_TRUE(one->stream->Finish().ok());
+}
+
 TEST_F(ReflectionTest, KnowsExtensions) {
   Start(/*reflection=*/true);
   v1::ServerReflectionRequest question;

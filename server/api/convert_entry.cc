@@ -111,8 +111,36 @@ void EntryPatch::ApplyTo(Entry& entry) const {
   }
 }
 
+namespace {
+
+// What carries several of them must stay well below a client's 4 MiB.
+constexpr size_t kEntryBytesMax = 512 << 10;
+// An SVID with them must be one that TLS stacks and agents take.
+constexpr size_t kDnsNamesBytesMax = 32 << 10;
+
+Status CheckSize(const Entry& entry) {
+  size_t dns_bytes = 0;
+  for (const std::string& name : entry.dns_names) dns_bytes += name.size();
+  if (dns_bytes > kDnsNamesBytesMax) {
+    return InvalidArgument("the DNS names have " + std::to_string(dns_bytes) +
+                           " bytes together, expected at most " +
+                           std::to_string(kDnsNamesBytesMax));
+  }
+  types::Entry message;
+  ToProto(entry, nullptr, &message);
+  const size_t bytes = message.ByteSizeLong();
+  if (bytes <= kEntryBytesMax) return OkStatus();
+  return InvalidArgument("the entry has " + std::to_string(bytes) +
+                         " bytes as a message, expected at most " +
+                         std::to_string(kEntryBytesMax) +
+                         ": divide its selectors among several entries");
+}
+
+}  // namespace
+
 Status CheckEntry(const Entry& entry) {
   if (entry.selectors.empty()) return InvalidArgument("selector list is empty");
+  TRY(CheckSize(entry));
   if (!entry.store_svid) return OkStatus();
   if (entry.disable_x509_svid_prefetch) {
     return InvalidArgument(

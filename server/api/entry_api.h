@@ -25,6 +25,11 @@ namespace entry_pb = spire::api::server::entry::v1;
 // A sync or a list is answered whole up to this many entries, and in pages of it above.
 inline constexpr size_t kEntryPageItems = 500;
 
+// How many conversations of SyncAuthorizedEntries each agent has open. Thread-safe.
+class SyncPlaces;
+std::shared_ptr<SyncPlaces> MakeSyncPlaces();
+inline constexpr size_t kSyncsPerAgentMax = 4;
+
 class EntryApi {
  public:
   EntryApi(TrustDomain td, const Registry* registry, EntryStore* store, Clock* clock,
@@ -55,6 +60,7 @@ class EntryApi {
                                         const spire::api::types::EntryMask* mask) const;
 
   const TrustDomain td_;
+  const std::shared_ptr<SyncPlaces> sync_places_ = MakeSyncPlaces();
   const Registry* const registry_;  // all borrowed
   EntryStore* const store_;
   Clock* const clock_;

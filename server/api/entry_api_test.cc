@@ -113,6 +113,21 @@ TEST_F(EntryApiTest, EachBadFieldIsInvalidArgumentForItsItemAlone) {
        },
        "at most"},
       {"bad DNS name", [](auto& e) { e.add_dns_names("a..b"); }, "invalid DNS name"},
+      {"too many DNS bytes",
+       [](auto& e) {
+         const std::string label(60, 'a');
+         for (int n = 0; n < 200; ++n) {
+           e.add_dns_names("n" + std::to_string(n) + "." + label + "." + label + "." + label);
+         }
+       },
+       "bytes together"},
+      {"larger than other entries leave room for",
+       [](auto& e) {
+         for (int n = 0; n < 70; ++n) {
+           AddSelector(&e, "unix", std::to_string(n) + std::string(8000, 'x'));
+         }
+       },
+       "divide its selectors"},
       {"two wildcards", [](auto& e) { e.add_dns_names("*.*.b"); }, "invalid DNS name"},
       {"DNS name not ASCII",
        [](auto& e) {

@@ -4,14 +4,41 @@
 // as pages of revisions; the agent then asks for the IDs that it does not have in that revision,
 // and gets those in pages. What it may have of them is decided anew when they are sent.
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 
+#include "core/base/mutex.h"
 #include "server/api/convert.h"
 #include "server/api/entry_api.h"
 
 namespace writ {
+
+class SyncPlaces {
+ public:
+  bool Enter(const std::string& agent) EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    size_t& open = open_[agent];
+    if (open >= kSyncsPerAgentMax) return false;
+    ++open;
+    return true;
+  }
+  void Leave(const std::string& agent) EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    const auto found = open_.find(agent);
+    if (--found->second == 0) open_.erase(found);
+  }
+
+ private:
+  Mutex mu_;
+  std::map<std::string, size_t> open_ GUARDED_BY(mu_);  // by the agent's ID
+};
+
+std::shared_ptr<SyncPlaces> MakeSyncPlaces() { return std::make_shared<SyncPlaces>(); }
+
 namespace {
 
 // Enough for a hundred thousand entries over a slow line.
@@ -23,7 +50,11 @@ constexpr size_t kSyncBytesMax = (1 << 20) - (4 << 10);
 
 class EntrySync final : public EntryApi::Sync {
  public:
-  EntrySync(const Registry* registry, Clock* clock) : registry_(registry), clock_(clock) {}
+  EntrySync(const Registry* registry, Clock* clock, std::shared_ptr<SyncPlaces> places)
+      : registry_(registry), clock_(clock), places_(std::move(places)) {}
+  ~EntrySync() override {
+    if (!agent_.empty()) places_->Leave(agent_);
+  }
 
   Duration TimeLimit() const override { return kSyncMayTake; }
 
@@ -95,6 +126,12 @@ class EntrySync final : public EntryApi::Sync {
       }
       mask_ = request.output_mask();
     }
+    // Each may hold a message that its agent does not read.
+    if (!places_->Enter(call.Agent().text())) {
+      return ResourceExhausted("the agent has " + std::to_string(kSyncsPerAgentMax) +
+                               " synchronizations open already: end one first");
+    }
+    agent_ = call.Agent().text();
     stamps_ = registry_->Authorized(call.Agent(), clock_->Now());
     phase_ = Phase::kRevisions;
     if (stamps_.size() > kEntryPageItems) return OkStatus();
@@ -134,6 +171,8 @@ class EntrySync final : public EntryApi::Sync {
 
   const Registry* const registry_;  // borrowed
   Clock* const clock_;              // borrowed
+  const std::shared_ptr<SyncPlaces> places_;
+  std::string agent_;  // set when it has a place
   Phase phase_ = Phase::kFirst;
   std::optional<types::EntryMask> mask_;  // set by the first request, as are the stamps
   std::vector<EntryStamp> stamps_;        // in ID order; empty once they are sent
@@ -144,7 +183,7 @@ class EntrySync final : public EntryApi::Sync {
 }  // namespace
 
 std::unique_ptr<EntryApi::Sync> EntryApi::SyncAuthorizedEntries() {
-  return std::make_unique<EntrySync>(registry_, clock_);
+  return std::make_unique<EntrySync>(registry_, clock_, sync_places_);
 }
 
 }  // namespace writ

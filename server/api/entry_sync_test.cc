@@ -156,6 +156,17 @@ TEST_F(EntrySyncTest, FirstRequestTakesNoIdsAndNeedsTheRevision) {
   EXPECT_TRUE(sync_->OnRequest(call_, masked).ok());
 }
 
+TEST_F(EntrySyncTest, AnAgentHasAFewOpenAtATime) {
+  std::vector<std::unique_ptr<EntryApi::Sync>> open;
+  for (size_t i = 0; i < kSyncsPerAgentMax; ++i) {
+    open.push_back(entries_->SyncAuthorizedEntries());
+    EXPECT_TRUE(open.back()->OnRequest(call_, {}).ok());
+  }
+  EXPECT_EQ(sync_->OnRequest(call_, {}).code(), Code::kResourceExhausted);
+  open.pop_back();
+  EXPECT_TRUE(entries_->SyncAuthorizedEntries()->OnRequest(call_, {}).ok());
+}
+
 TEST_F(EntrySyncTest, StreamWithoutARequestIsInvalid) {
   EXPECT_EQ(sync_->OnRequestsDone().code(), Code::kInvalidArgument);
 }

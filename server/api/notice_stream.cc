@@ -71,7 +71,8 @@ MonoTime NoticeStream::Step() {
   notice_.set_sequence(sequence_);
   send_at_ = now + kNoticeEvery;
   Write(now);
-  return now + kReadMayTake;
+  // Looked at again whether it has been read by then or not.
+  return std::min({send_at_, NextEnd(now, wall), now + kReadMayTake});
 }
 
 MonoTime NoticeStream::NextEnd(MonoTime now, Time wall) const {

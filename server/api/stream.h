@@ -90,14 +90,16 @@ class ConversationStream final : public grpc::ServerBidiReactor<Request, Respons
   }
 
  private:
-  // The alarm holds the stream until it rings or is cancelled, which may be after OnDone().
+  // The alarm does not hold the stream: gRPC keeps what it calls for as long as the alarm lives.
   void SetAlarm() {
     gpr_timespec limit = gpr_time_from_nanos(logic_->TimeLimit().count(), GPR_TIMESPAN);
-    alarm_.Set(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), limit), [stream = self_](bool rang) {
-      if (!rang) return;
+    auto ring = [weak = std::weak_ptr(self_)](bool rang) {
+      const std::shared_ptr<ConversationStream> stream = rang ? weak.lock() : nullptr;
+      if (stream == nullptr) return;
       MutexLock lock(stream->mu_);
       if (stream->context_ != nullptr) stream->context_->TryCancel();
-    });
+    };
+    alarm_.Set(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), limit), std::move(ring));
   }
 
   void OnWorker(std::function<void()> step) {
