@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/crypto/der.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "core/base/bytes.h"
