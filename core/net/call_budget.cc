@@ -12,9 +12,9 @@ namespace {
 constexpr std::string_view kGoawayHead("\0\0\x08\x07\0\0\0\0\0", 9);
 constexpr std::string_view kEnhanceYourCalm("\0\0\0\x0b", 4);
 
-class AbandonedCallBudget final : public ByteWatch {
+class ClientCallBudget final : public ByteWatch {
  public:
-  explicit AbandonedCallBudget(std::shared_ptr<ClientLimits::Place> place)
+  explicit ClientCallBudget(std::shared_ptr<ClientLimits::Place> place)
       : place_(std::move(place)) {}
 
   Status FromWire(std::string_view bytes) override { return Charge(calls_.FromClient(bytes)); }
@@ -31,19 +31,24 @@ class AbandonedCallBudget final : public ByteWatch {
 
  private:
   Status Charge(size_t abandoned) {
-    if (place_->Abandon(abandoned)) return OkStatus();
-    return ResourceExhausted(
-        "the client resets calls before they are answered, faster than is allowed");
+    if (!place_->Abandon(abandoned)) {
+      return ResourceExhausted(
+          "the client resets calls before they are answered, faster than is allowed");
+    }
+    if (!place_->HoldCalls(calls_.open())) {
+      return ResourceExhausted("the client has its share of the open calls already");
+    }
+    return OkStatus();
   }
 
   const std::shared_ptr<ClientLimits::Place> place_;
-  AbandonedCalls calls_;
+  ConnectionCalls calls_;
 };
 
 }  // namespace
 
 std::unique_ptr<ByteWatch> CallBudget(std::shared_ptr<ClientLimits::Place> place) {
-  return std::make_unique<AbandonedCallBudget>(std::move(place));
+  return std::make_unique<ClientCallBudget>(std::move(place));
 }
 
 }  // namespace writ

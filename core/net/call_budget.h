@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CallBudget: watches one connection for calls that are abandoned before they are answered, and
-// ends it, with GOAWAY ENHANCE_YOUR_CALM, when its client is over the budget.
+// CallBudget: watches one connection for calls that are abandoned before they are answered, and for
+// those that are open, and ends it, with GOAWAY ENHANCE_YOUR_CALM, when its client is over either
+// limit.
 //
 // Trust: the client is hostile. Threads: one thread at a time.
 #pragma once

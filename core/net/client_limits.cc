@@ -40,6 +40,18 @@ bool ClientLimits::Abandon(const Place& place, size_t calls) {
   return client.abandoned <= kAbandonedMax;
 }
 
+bool ClientLimits::HoldCalls(Place& place, size_t calls) {
+  if (place.client_.empty()) return true;
+  MutexLock lock(mu_);
+  Client& client = clients_.at(place.client_);
+  const bool more = calls > place.calls_;
+  client.calls += calls - place.calls_;  // modulo: fewer are subtracted
+  calls_ += calls - place.calls_;
+  place.calls_ = calls;
+  const size_t free = calls_max_ - std::min(calls_max_, calls_);
+  return !more || client.calls <= kClientPerFree * free;
+}
+
 // A client is remembered after its last connection for as long as it has something to pay off.
 void ClientLimits::Leave(const Place& place) {
   MonoTime now = clock_->Monotonic();
@@ -47,6 +59,8 @@ void ClientLimits::Leave(const Place& place) {
   --open_;
   auto found = clients_.find(place.client_);
   if (found == clients_.end()) return;
+  found->second.calls -= place.calls_;
+  calls_ -= place.calls_;
   if (--found->second.open == 0 && AbandonedNow(found->second, now) <= 0) clients_.erase(found);
 }
 

@@ -70,6 +70,27 @@ TEST_F(ClientLimitsTest, AReconnectPaysNothingOff) {
   EXPECT_FALSE(places_[0]->Abandon(1));
 }
 
+TEST_F(ClientLimitsTest, OneClientCannotTakeTheOthersCalls) {
+  ASSERT_TRUE(Connect("a") && Connect("a") && Connect("b"));
+  EXPECT_TRUE(places_[0]->HoldCalls(2000));
+  EXPECT_TRUE(places_[1]->HoldCalls(1000)) << "three quarters of 4,000 in all";
+  EXPECT_FALSE(places_[1]->HoldCalls(1001));
+  EXPECT_TRUE(places_[2]->HoldCalls(700));
+  EXPECT_TRUE(places_[1]->HoldCalls(1000)) << "one that lets calls go is not to blame";
+  EXPECT_FALSE(places_[1]->HoldCalls(1001));
+}
+
+TEST_F(ClientLimitsTest, CallsEndWithTheirConnection) {
+  ASSERT_TRUE(Connect("a") && Connect("a"));
+  EXPECT_TRUE(places_[0]->HoldCalls(3000));
+  EXPECT_FALSE(places_[1]->HoldCalls(1));
+  places_.erase(places_.begin());
+  EXPECT_TRUE(places_[0]->HoldCalls(2)) << "the other connection is open";
+  places_.clear();
+  ASSERT_TRUE(Connect("a"));
+  EXPECT_TRUE(places_[0]->HoldCalls(3000));
+}
+
 TEST(ConnectionsAllowedByDescriptorsTest, KeepsAPartForTheRestOfTheProcess) {
   EXPECT_EQ(ConnectionsAllowedByDescriptors(65536), (65536u - 4096u) / 4u);
   EXPECT_EQ(ConnectionsAllowedByDescriptors(256), 40u);

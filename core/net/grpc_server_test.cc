@@ -163,6 +163,25 @@ TEST_F(GrpcServerTest, AClientThatResetsItsCallsAtOnceIsStoppedAndLoggedOnce) {
   EXPECT_TRUE(Echo(UnixChannel(path_)).ok());
 }
 
+// gRPC itself would let each connection hold 1,000.
+TEST_F(GrpcServerTest, AClientWithItsShareOfOpenCallsLosesTheConnectionThatAsksForMore) {
+  Start([](GrpcServerOptions& o) { o.connections_max = 100; });
+  std::string bytes(kHttp2Preface);
+  bytes += Http2FrameBytes(4, 0, 0, "");
+  for (uint32_t stream = 1; stream < 2 * 900; stream += 2) {
+    bytes += CallHeaders(stream, kEchoPath);  // their message never comes
+  }
+  std::vector<Fd> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(ConnectUnix(path_));
+    ASSERT_EQ(send(clients.back().get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  while (log_.Count("share of the open calls") == 0) poll(nullptr, 0, 1);
+  while (server_->ConnectionCount() > 3) poll(nullptr, 0, 1);
+  EXPECT_TRUE(Echo(UnixChannel(path_)).ok()) << "a call less than its share";
+}
+
 TEST_F(GrpcServerTest, AClientThatCancelsAllItsCallsAtOnceIsServed) {
   Start();
   auto channel = UnixChannel(path_);

@@ -23,11 +23,9 @@ inline std::string ResetFrame(uint32_t stream) {
   return Http2FrameBytes(3, 0, stream, std::string("\0\0\0\x08", 4));
 }
 
-// The request of a unary call with an empty message: literals that change no table (RFC 7541
-// section 6.2.2).
-inline std::string CallFrames(uint32_t stream, const std::string& path) {
+// What begins a call: literals that change no table (RFC 7541 section 6.2.2).
+inline std::string CallHeaders(uint32_t stream, const std::string& path) {
   constexpr uint8_t kEndHeaders = 4;
-  constexpr uint8_t kEndStream = 1;
   std::string block;
   for (const auto& [name, value] : {std::pair<std::string, std::string>{":method", "POST"},
                                     {":scheme", "http"},
@@ -41,7 +39,13 @@ inline std::string CallFrames(uint32_t stream, const std::string& path) {
     block.push_back(static_cast<char>(value.size()));
     block += value;
   }
-  return Http2FrameBytes(1, kEndHeaders, stream, block) +
+  return Http2FrameBytes(1, kEndHeaders, stream, block);
+}
+
+// The request of a unary call with an empty message.
+inline std::string CallFrames(uint32_t stream, const std::string& path) {
+  constexpr uint8_t kEndStream = 1;
+  return CallHeaders(stream, path) +
          Http2FrameBytes(0, kEndStream, stream, std::string(5, '\0'));
 }
 

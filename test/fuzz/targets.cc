@@ -130,8 +130,8 @@ void FuzzHttp2Calls(std::string_view input) {
   if (input.empty()) return;
   size_t piece = static_cast<unsigned char>(input.front()) + size_t{1};
   input.remove_prefix(1);
-  AbandonedCalls whole;
-  AbandonedCalls pieces;
+  ConnectionCalls whole;
+  ConnectionCalls pieces;
   size_t abandoned = whole.FromClient(input) + whole.FromServer(input);
   size_t in_pieces = 0;
   for (size_t i = 0; i < input.size(); i += piece) {
@@ -142,6 +142,7 @@ void FuzzHttp2Calls(std::string_view input) {
   }
   CHECK(abandoned == in_pieces);
   CHECK(whole.last_stream() == pieces.last_stream());
+  CHECK(whole.open() == pieces.open() && whole.open() <= ConnectionCalls::kOpenMax);
 }
 
 void FuzzProxyHeader(std::string_view input) {
