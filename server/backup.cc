@@ -10,6 +10,9 @@
 #include <vector>
 
 #include "core/crypto/key.h"
+#include "server/bundle/bundle_holder.h"
+#include "server/ca/journal.h"
+#include "server/entry/registry.h"
 #include "server/state.h"
 #include "server/store/store.h"
 
@@ -58,6 +61,17 @@ Status RefuseLostKeys(const ServerConfig& config, const std::vector<std::string>
       "/keys: " + names +
       ". Put the keys directory back first, or pass --without-keys: the server then makes "
       "new authorities, and agents that do not trust them yet have to learn the new bundle");
+}
+
+// What a start reads. A backup that a start would refuse is refused here, with the store that is
+// there still in its place.
+Status CheckStartable(Store& store, const TrustDomain& td, const std::vector<JournalRow>& journal) {
+  for (const JournalRow& row : journal) {
+    TRY(ReadAuthority(row, td), "read the authority " + row.authority_id);
+  }
+  TRY(BundleHolder::Load(store.bundles(), td), "read its bundle");
+  TRY(Registry::Load(store, td), "read its entries");
+  return OkStatus();
 }
 
 // Where a path leads, through symbolic links, whether its end exists or not.
@@ -112,7 +126,9 @@ Result<std::string> Restore(const ServerConfig& config, const std::string& from,
   const std::unique_ptr<KeyManager> keys = TRY(OpenKeys(config), "open the keys");
   const bool keys_outlive_us = config.key_manager != KeyManagerKind::kMemory;
   std::vector<std::string> missing;
-  auto accept = [&](const std::vector<JournalRow>& journal) {
+  auto accept = [&](Store& store) -> Status {
+    const std::vector<JournalRow> journal = TRY(store.journal().Load());
+    TRY(CheckStartable(store, *config.trust_domain, journal));
     if (keys_outlive_us) missing = MissingKeys(*keys, journal);
     return lost_keys == LostKeys::kRefuse ? RefuseLostKeys(config, missing) : OkStatus();
   };

@@ -21,9 +21,7 @@ Status Journal::Refresh() {
   return OkStatus();
 }
 
-// A key that is gone is no error: the authority is replaced as if it had expired, and its root
-// stays in the bundle. Anything else that is wrong with it is, because it may come right again.
-Result<Authority> Journal::LoadAuthority(const JournalRow& row) const {
+Result<Authority> ReadAuthority(const JournalRow& row, const TrustDomain& td) {
   Authority authority{.row = row};
   if (row.kind == AuthorityKind::kX509) {
     authority.certificate = TRY(Certificate::FromDer(row.certificate), "read its certificate");
@@ -31,10 +29,19 @@ Result<Authority> Journal::LoadAuthority(const JournalRow& row) const {
   if (row.status == AuthorityStatus::kOld) return authority;
   PublicKey key = TRY(PublicKey::FromSpki(row.public_key), "read its public key");
   if (authority.certificate) {
-    TRY(CheckX509Ca(*authority.certificate, trust_domain_, key), "check its certificate");
+    TRY(CheckX509Ca(*authority.certificate, td, key), "check its certificate");
   }
+  return authority;
+}
+
+// A key that is gone is no error: the authority is replaced as if it had expired, and its root
+// stays in the bundle. Anything else that is wrong with it is, because it may come right again.
+Result<Authority> Journal::LoadAuthority(const JournalRow& row) const {
+  Authority authority = TRY(ReadAuthority(row, trust_domain_));
+  if (row.status == AuthorityStatus::kOld) return authority;
   Result<std::shared_ptr<Signer>> signer = keys_.Get(row.key_name);
-  if (signer.code() == Code::kNotFound || (signer.ok() && (*signer)->Public() != key)) {
+  if (signer.code() == Code::kNotFound ||
+      (signer.ok() && (*signer)->Public().spki() != row.public_key)) {
     log_.Error("The key of an authority is gone; a new authority takes its place. To keep the old "
                "one, stop the server and restore its key",
                {{"authority_id", row.authority_id}, {"key", row.key_name}});

@@ -30,6 +30,9 @@ struct Authority {
   bool UsableAt(Time now) const;
 };
 
+// What a row says, checked, without its signer.
+Result<Authority> ReadAuthority(const JournalRow& row, const TrustDomain& td);
+
 class Journal {
  public:
   // All borrowed.

@@ -96,9 +96,8 @@ Status MoveOn(Sqlite& db, Time now) {
 }
 
 // Everything that distinguishes the restored store from the backup, done to the copy.
-Result<BackupContents> FinishRestore(
-    const std::string& path, Time now,
-    const std::function<Status(const std::vector<JournalRow>&)>& accept) {
+Result<BackupContents> FinishRestore(const std::string& path, Time now,
+                                     const std::function<Status(Store&)>& accept) {
   {
     std::unique_ptr<Sqlite> copy =
         TRY(Sqlite::Open(path, Sqlite::Access::kWrite, Sqlite::Holds::kCopy));
@@ -107,7 +106,7 @@ Result<BackupContents> FinishRestore(
     TRY(copy->CheckIntegrity(true), "check it");
   }
   std::unique_ptr<Store> store = TRY(OpenSqliteStore({.path = path}));
-  TRY(accept(TRY(store->journal().Load())));
+  TRY(accept(*store));
   const PruneRule every_token{.tokens_before = Time::max(),
                               .limit = std::numeric_limits<int64_t>::max()};
   TRY(store->agents().Prune(every_token), "drop the join tokens");
@@ -167,9 +166,8 @@ Result<BackupContents> BackUpSqliteStore(const std::string& path, const std::str
   return contents;
 }
 
-Result<BackupContents> RestoreSqliteStore(
-    const std::string& from, const std::string& path, Time now,
-    const std::function<Status(const std::vector<JournalRow>&)>& accept) {
+Result<BackupContents> RestoreSqliteStore(const std::string& from, const std::string& path,
+                                          Time now, const std::function<Status(Store&)>& accept) {
   std::error_code ignored;
   if (std::filesystem::equivalent(from, path, ignored)) {
     return InvalidArgument("the backup must be another file than the store that it replaces");

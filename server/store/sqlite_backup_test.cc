@@ -45,8 +45,7 @@ class SqliteBackupTest : public testing::Test {
     return count;
   }
   Result<BackupContents> Restore(Time now = kRestoredAt) {
-    return RestoreSqliteStore(backup_, path_, now,
-                              [](const std::vector<JournalRow>&) { return OkStatus(); });
+    return RestoreSqliteStore(backup_, path_, now, [](Store&) { return OkStatus(); });
   }
   std::vector<std::string> Files() { return ListDirectory(directory_.path()).value(); }
 
@@ -190,7 +189,7 @@ TEST_F(SqliteBackupTest, RestoreThatFailsChangesNothing) {
   EXPECT_NE(damaged.status().message().find("another backup"), std::string::npos);
   std::filesystem::remove(backup_);
   ASSERT_TRUE(BackUpSqliteStore(path_, backup_).ok());
-  auto refuse = [](const std::vector<JournalRow>&) { return FailedPrecondition("no key"); };
+  auto refuse = [](Store&) { return FailedPrecondition("no key"); };
   EXPECT_EQ(RestoreSqliteStore(backup_, path_, kRestoredAt, refuse).code(),
             Code::kFailedPrecondition);
   EXPECT_EQ(RestoreSqliteStore(path_, path_, kRestoredAt, refuse).code(), Code::kInvalidArgument);

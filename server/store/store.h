@@ -235,13 +235,12 @@ struct BackupContents {
 // replaces what is there. The copy is checked before it takes that name.
 Result<BackupContents> BackUpSqliteStore(const std::string& path, const std::string& to);
 // Puts the backup `from` in the place of the store at `path`, which nobody uses; that store is set
-// aside, not deleted. `accept` sees the journal of authorities before anything is replaced.
+// aside, not deleted. `accept` sees what is to take its place before anything is replaced.
 //
 // A restore is a step back in time that followers must notice: the change sequence, the entries'
 // revisions and the bundles' numbers go on from `now`, above all that the lost store can have given
 // out. Join tokens are dropped, since any may have been used meanwhile.
-Result<BackupContents> RestoreSqliteStore(
-    const std::string& from, const std::string& path, Time now,
-    const std::function<Status(const std::vector<JournalRow>&)>& accept);
+Result<BackupContents> RestoreSqliteStore(const std::string& from, const std::string& path,
+                                          Time now, const std::function<Status(Store&)>& accept);
 
 }  // namespace writ

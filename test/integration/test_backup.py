@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Backup beside a running server, restore, damaged stores, keys that are gone."""
 
+import contextlib
 import pathlib
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -121,6 +123,32 @@ def test_damaged_store_is_refused_with_the_way_out():
             expect(paths_of(deployment) == [spiffe_id("/kept")], "the entry is not there")
             for aside in store.parent.glob("writ.db.replaced-*"):
                 aside.unlink()
+
+
+def test_restore_refuses_what_a_start_would_refuse():
+    damages = {
+        "read its entries": "UPDATE ids SET text = 'no spiffe id' WHERE text LIKE '%/kept'",
+        "read the authority": "UPDATE ca_journal SET certificate = x'3000' WHERE certificate <> x''",
+        "read its bundle": "UPDATE x509_authorities SET certificate = x'3000'",
+    }
+    with Deployment() as deployment:
+        deployment.start_server()
+        backup = deployment.directory / "backup.db"
+        deployment.entry("/kept", ["unix:uid:1"], "/node")
+        server_command(deployment, "backup", "--to", backup)
+        deployment.server.stop()
+        store = deployment.directory / "server" / "writ.db"
+        before = store.read_bytes()
+        for where, damage in damages.items():
+            altered = deployment.directory / "altered.db"
+            shutil.copyfile(backup, altered)
+            with contextlib.closing(sqlite3.connect(altered)) as db, db:
+                expect(db.execute(damage).rowcount > 0, f"no row for {damage}")
+            expect_failure(lambda f=altered: server_command(deployment, "restore", "--from", f),
+                           where)
+            expect(store.read_bytes() == before, "the store was touched")
+        deployment.start_server()
+        expect(paths_of(deployment) == [spiffe_id("/kept")], "the entry is not there")
 
 
 def test_wrong_use_and_bad_files_are_told():
