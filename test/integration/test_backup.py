@@ -128,7 +128,7 @@ def test_damaged_store_is_refused_with_the_way_out():
 def test_restore_refuses_what_a_start_would_refuse():
     damages = {
         "read its entries": "UPDATE ids SET text = 'no spiffe id' WHERE text LIKE '%/kept'",
-        "read the authority": "UPDATE ca_journal SET certificate = x'3000' WHERE certificate <> x''",
+        "read the authority": "UPDATE ca_journal SET certificate = x'30' WHERE certificate <> x''",
         "read its bundle": "UPDATE x509_authorities SET certificate = x'3000'",
     }
     with Deployment() as deployment:
