@@ -56,7 +56,7 @@ struct SvidRequest {
   std::string entry_id;
   std::string csr_der;
 };
-inline constexpr size_t kX509BatchMax = 500;  // the server's rate limit allows no more in one call
+inline constexpr size_t kX509BatchMax = 500;  // a server's default rate limit takes no more
 
 struct ReceivedJwt {
   std::string token;

@@ -301,6 +301,26 @@ TEST_F(AgentLoopTest, OneRefusedEntryDoesNotHoldUpTheOthers) {
   EXPECT_EQ(Look(1)->state, State::kReady);
 }
 
+TEST_F(AgentLoopTest, WhatTheServerRefusesToRenewIsAskedForAtThePaceOfSyncs) {
+  server_.Set([](auto& knobs) { knobs.notices = true; });
+  MakeLoop(seconds(10));
+  PutEntry("bad", 1);
+  PutEntry("good", 2);
+  ASSERT_TRUE(RunFor(minutes(1)).ok());
+  server_.Set([](auto& knobs) { knobs.refuse_entries = {"bad"}; });
+  const std::string good_before = Look(2)->identities[0].x509->chain_der;
+  ASSERT_TRUE(RunFor(minutes(40)).ok());  // past the half of an hour at which both are due
+  const int before = server_.Calls("NewX509Svids");
+  ASSERT_TRUE(RunFor(minutes(1)).ok());
+  const int calls = server_.Calls("NewX509Svids") - before;
+  EXPECT_TRUE(calls >= 4 && calls <= 7) << calls;
+  EXPECT_NE(Look(2)->identities[0].x509->chain_der, good_before);
+  server_.Set([](auto& knobs) { knobs.refuse_entries.clear(); });
+  const std::string bad_before = Look(1)->identities[0].x509->chain_der;
+  ASSERT_TRUE(RunFor(seconds(11)).ok());
+  EXPECT_NE(Look(1)->identities[0].x509->chain_der, bad_before);
+}
+
 TEST_F(AgentLoopTest, AsksForNoMoreThanABatchAtATime) {
   MakeLoop(seconds(5), {.x509_max = 2000});
   for (int i = 0; i < 1200; ++i) PutEntry("e" + std::to_string(i), i);
@@ -308,6 +328,25 @@ TEST_F(AgentLoopTest, AsksForNoMoreThanABatchAtATime) {
   EXPECT_EQ(server_.largest_batch(), 500u);
   EXPECT_EQ(server_.Calls("NewX509Svids"), 3);
   for (int i = 0; i < 1200; ++i) EXPECT_EQ(Look(i)->state, State::kReady);
+}
+
+TEST_F(AgentLoopTest, AsksForFewerWhereTheServerTakesNoMore) {
+  MakeLoop(seconds(5), {.x509_max = 2000});
+  server_.Set([](auto& knobs) { knobs.batch_max = 70; });
+  std::vector<std::unique_ptr<Subscription>> streams;
+  for (int i = 0; i < 600; ++i) PutEntry("e" + std::to_string(i), i);
+  for (int i = 0; i < 300; ++i) streams.push_back(cache_->Subscribe(Of(i), Interest::kX509, [] {}));
+  ASSERT_TRUE(RunFor(seconds(1)).ok());
+  EXPECT_EQ(log_.Count("ERROR The agent is not in step with the server; it tries again"), 0);
+  EXPECT_LE(server_.largest_batch(), 70u);
+  EXPECT_LE(server_.Calls("NewX509Svids"), 25);
+  for (int i = 0; i < 600; ++i) EXPECT_EQ(Look(i)->state, State::kReady) << i;
+  server_.Set([](auto& knobs) { knobs.batch_max = 500; });
+  for (int i = 600; i < 1600; ++i) PutEntry("e" + std::to_string(i), i);
+  ASSERT_TRUE(RunFor(seconds(30)).ok());
+  for (int i = 1600; i < 2100; ++i) PutEntry("e" + std::to_string(i), i);
+  ASSERT_TRUE(RunFor(seconds(30)).ok());
+  EXPECT_GT(server_.largest_batch(), 100u);
 }
 
 TEST_F(AgentLoopTest, WhatIsBeyondTheLimitIsFetchedBetweenTwoSyncsWhenASubscriberComes) {

@@ -86,7 +86,8 @@ class NoticesModel {
   void Restart() {
     cache_ = Cache::Make(&clock_, {});
     sync_ = std::make_unique<Synchronizer>(
-        SynchronizerOptions{KeyType::kEcP256, api_.get(), cache_.get(), &clock_, &seeded_, &log_});
+        SynchronizerOptions{KeyType::kEcP256, std::chrono::seconds(5), api_.get(), cache_.get(),
+                            &clock_, &seeded_, &log_});
     FullSync();
     position_ = 0;
   }

@@ -64,8 +64,9 @@ Status Synchronizer::Apply(EntryChanges changes) {
   CacheChange change{
       .put = std::move(changes.put), .removed = std::move(changes.removed), .bundle = bundle_};
   const std::vector<X509Want> needed = options_.cache->WantedOf(change);
-  const std::span<const X509Want> at_once(needed.data(), std::min(needed.size(), kX509BatchMax));
-  const Status status = FetchBatch(at_once, change);
+  const std::span<const X509Want> at_once(needed.data(), std::min(needed.size(), batch_max_));
+  Status status = FetchBatch(at_once, change);
+  if (GoesOnInSmallerBatches(at_once.size(), status)) status = OkStatus();  // by Renew()
   options_.cache->Apply(std::move(change));
   if (put > 0 || removed > 0) {
     options_.log->Info(
@@ -75,22 +76,51 @@ Status Synchronizer::Apply(EntryChanges changes) {
   return status;
 }
 
-// What the server has refused waits for the next sync, so that callers cannot make requests of it.
+Status Synchronizer::Renew(std::stop_token stop) {
+  std::vector<X509Want> wants = options_.cache->Wanted();
+  if (options_.clock->Now() < ask_again_at_) DropRefused(wants);
+  return FetchAll(wants, stop);
+}
+
+Time Synchronizer::DueAt() const {
+  const Time next = options_.cache->NextRenewal();
+  return refused_.empty() ? next : std::max(next, ask_again_at_);
+}
+
+void Synchronizer::DropRefused(std::vector<X509Want>& wants) const {
+  std::erase_if(wants, [this](const X509Want& want) { return refused_.contains(want.entry_id); });
+}
+
+// What the server has refused waits for its time, so that callers cannot make requests of it.
 Status Synchronizer::FetchAwaited(std::stop_token stop) {
   if (!bundle_) return OkStatus();
   std::vector<X509Want> wants = options_.cache->Awaited();
-  std::erase_if(wants, [this](const X509Want& want) { return refused_.contains(want.entry_id); });
+  DropRefused(wants);
   return FetchAll(wants, stop);
 }
 
 Status Synchronizer::FetchAll(const std::vector<X509Want>& wants, const std::stop_token& stop) {
-  const std::span<const X509Want> all(wants);
-  for (size_t from = 0; from < all.size() && !stop.stop_requested(); from += kX509BatchMax) {
+  std::span<const X509Want> left(wants);
+  while (!left.empty() && !stop.stop_requested()) {
+    const std::span<const X509Want> batch = left.first(std::min(batch_max_, left.size()));
     CacheChange change;
-    TRY(FetchBatch(all.subspan(from, std::min(kX509BatchMax, all.size() - from)), change));
+    const Status fetched = FetchBatch(batch, change);
+    if (GoesOnInSmallerBatches(batch.size(), fetched)) continue;
+    TRY(fetched);
     options_.cache->Apply(std::move(change));
+    left = left.subspan(batch.size());
   }
+  if (!wants.empty()) batch_max_ = std::min(2 * batch_max_, kX509BatchMax);
   return OkStatus();
+}
+
+// A server's rate limit, or a message's size, may take fewer than the agent asks for, a slow server
+// fewer in time.
+bool Synchronizer::GoesOnInSmallerBatches(size_t asked, const Status& answer) {
+  const bool too_many = answer.code() == Code::kResourceExhausted;
+  if (!too_many && answer.code() != Code::kDeadlineExceeded) return false;
+  batch_max_ = std::max<size_t>(asked / 2, 1);
+  return too_many && asked > 1;
 }
 
 Status Synchronizer::FetchBatch(std::span<const X509Want> batch, CacheChange& change) {
@@ -121,8 +151,7 @@ Status Synchronizer::FetchBatch(std::span<const X509Want> batch, CacheChange& ch
   return OkStatus();
 }
 
-// Null, and logged, when the server refused or what came is not what was asked for; the next sync
-// asks again.
+// Null, and logged, when the server refused or what came is not what was asked for.
 std::shared_ptr<const HeldX509> Synchronizer::Accept(const Order& order,
                                                      const Result<CertificateChain>& result) {
   const auto& [id, spiffe_id] = *order.want;
@@ -137,6 +166,7 @@ std::shared_ptr<const HeldX509> Synchronizer::Accept(const Order& order,
   }
   if (!status.ok()) {
     ++rejected_;
+    if (now >= ask_again_at_) ask_again_at_ = now + options_.retry_after;
     const bool is_news = refused_.insert(id).second;
     LogLevel level = is_news ? LogLevel::kWarn : LogLevel::kDebug;
     if (options_.log->Enabled(level)) {

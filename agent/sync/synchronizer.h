@@ -31,6 +31,7 @@ namespace writ {
 
 struct SynchronizerOptions {
   KeyType svid_key_type;
+  Duration retry_after;  // what the server refused is asked for again
   // Borrowed.
   ServerApi* server;
   Cache* cache;
@@ -48,16 +49,17 @@ class Synchronizer {
   Status Sync(const Bundle& bundle);
   // Without a resync among them, and after the first sync. What is held already costs nothing.
   Status Take(std::vector<Notice> notices, std::stop_token stop);
-  // SVIDs that subscribers wait for, those that are due, those worth having ahead of demand, and
-  // those that the server refused before.
-  Status Renew(std::stop_token stop) { return FetchAll(options_.cache->Wanted(), stop); }
+  // SVIDs that subscribers wait for, those that are due, and those worth having ahead of demand;
+  // those that the server refused when it is time to ask again.
+  Status Renew(std::stop_token stop);
   // Between two syncs: fetches what a subscriber has come for since.
   Status FetchAwaited(std::stop_token stop);
   // Whether an entry that is held has ended: what hangs below it at the server ends with it, of
   // which no notice tells.
   bool HoldsEnded() const { return options_.cache->HoldsEnded(); }
-  // When the next SVID is to be renewed.
-  Time DueAt() const { return options_.cache->NextRenewal(); }
+  // When the next SVID is to be renewed. While there are refused ones, another may wait as long as
+  // they do: a fraction of the half of its life that is left.
+  Time DueAt() const;
   uint64_t issued_count() const { return issued_; }     // ever, as is
   uint64_t refused_count() const { return rejected_; }  // answers that were no SVID
 
@@ -69,14 +71,18 @@ class Synchronizer {
 
   Status Apply(EntryChanges changes);
   bool IsNews(const PackedEntry& entry) const;
+  void DropRefused(std::vector<X509Want>& wants) const;
   Status FetchAll(const std::vector<X509Want>& wants, const std::stop_token& stop);
+  bool GoesOnInSmallerBatches(size_t asked, const Status& answer);
   Status FetchBatch(std::span<const X509Want> batch, CacheChange& change);
   std::shared_ptr<const HeldX509> Accept(const Order& order,
                                          const Result<CertificateChain>& result);
 
   const SynchronizerOptions options_;     // constant after construction
   std::set<std::string> refused_;         // of the entries: the last answer was a failure
+  Time ask_again_at_{};                   // for them
   std::shared_ptr<const Bundle> bundle_;  // the last; null before the first sync
+  size_t batch_max_ = kX509BatchMax;      // of SVIDs; at most that, and less where it fails
   uint64_t issued_ = 0;
   uint64_t rejected_ = 0;
 };

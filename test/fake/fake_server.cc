@@ -315,6 +315,7 @@ class FakeConnection final : public ServerApi {
     MutexLock lock(server_->mu_);
     TRY(server_->Begin("NewX509Svids"));
     TRY(server_->Authorize(identity));
+    if (requests.size() > server_->knobs_.batch_max) return ResourceExhausted("fewer");
     server_->largest_batch_ = std::max(server_->largest_batch_, requests.size());
     std::vector<Result<CertificateChain>> results;
     for (const SvidRequest& request : requests) {

@@ -52,6 +52,7 @@ class FakeServer {
     int lose_replies = 0;                  // so many calls are done and then answered Unavailable
     std::map<std::string, Status> refuse;  // by method's name, until taken out
     std::set<std::string> refuse_entries;  // NotFound in batches
+    size_t batch_max = 500;                // of X.509-SVIDs; ResourceExhausted beyond
     Duration skew{};                       // of the server's clock
     Duration x509_ttl = std::chrono::hours(1);
     Duration agent_ttl = std::chrono::hours(1);
