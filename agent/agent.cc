@@ -147,6 +147,7 @@ Status WiredAgent::MakeParts() {
       MakeWorkloadAttestors({.unix_options = config_.unix_attestor}, &clock_), log_);
   workload_api_ = WorkloadApi::Make({.trust_domain = *config_.trust_domain,
                                      .calls_per_second = config_.rate_limit,
+                                     .bundles_for_all = config_.allow_unauthenticated_verifiers,
                                      .swap_grace = std::min(config_.sync_interval, kSwapGraceMax),
                                      .cache = cache_.get(),
                                      .jwt = &loop_->jwts(),

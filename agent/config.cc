@@ -139,6 +139,9 @@ void Declare(ConfigSchema& schema, AgentConfig* config) {
              "How often, in a second, callers with the same selectors may call each method of the "
              "Workload API; the calls of one second may come at once. 0 is no limit.",
              {.min = 0, .max = kCallsPerSecondMax});
+  schema.Bool("allow_unauthenticated_verifiers", &config->allow_unauthenticated_verifiers,
+              "Whether the Workload API gives bundles also to processes that no entry matches, so "
+              "that they can verify others.");
   DeclareLogSettings(schema, &config->log);
 }
 

@@ -50,6 +50,7 @@ struct AgentConfig {
   KeyManagerKind key_manager = KeyManagerKind::kDisk;
   CacheLimits cache;
   int64_t rate_limit = 0;  // calls in a second, of each method and set of selectors; 0: no limit
+  bool allow_unauthenticated_verifiers = false;  // bundles also for whom no entry matches
   Duration sync_interval = std::chrono::seconds(5);
   KeyType svid_key_type = KeyType::kEcP256;
   LogSettings log;

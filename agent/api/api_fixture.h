@@ -81,7 +81,8 @@ class ApiFixture : public testing::Test {
   using Stub = SpiffeWorkloadAPI::Stub;
   static constexpr int kCallsPerSecond = 50;  // of other processes than this one
 
-  explicit ApiFixture(Duration swap_grace = std::chrono::milliseconds(20));
+  explicit ApiFixture(Duration swap_grace = std::chrono::milliseconds(20),
+                      bool bundles_for_all = false);
   ~ApiFixture() override;
 
   std::unique_ptr<Stub> NewStub() const;

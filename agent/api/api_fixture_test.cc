@@ -141,7 +141,7 @@ std::shared_ptr<grpc::Channel> OtherProcess::Channel() {
   return grpc::CreateInsecureChannelFromFd("workload", std::exchange(connection_, -1));
 }
 
-ApiFixture::ApiFixture(Duration swap_grace) {
+ApiFixture::ApiFixture(Duration swap_grace, bool bundles_for_all) {
   signer_ = MakeSoftwareSigner(PrivateKey::Generate(KeyType::kEcP256).value());
   cache_ = Cache::Make(&clock_, {});
   auto attestor = std::make_unique<TableAttestor>();
@@ -152,6 +152,7 @@ ApiFixture::ApiFixture(Duration swap_grace) {
   attestation_ = std::make_unique<WorkloadAttestation>(std::move(attestors), &log_);
   api_ = WorkloadApi::Make({.trust_domain = td_,
                             .calls_per_second = kCallsPerSecond,
+                            .bundles_for_all = bundles_for_all,
                             .swap_grace = swap_grace,
                             .cache = cache_.get(),
                             .jwt = &jwt_,

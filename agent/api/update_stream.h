@@ -59,6 +59,7 @@ struct StreamMethod {
   Interest interest;
   // Null: nothing to say yet. `first`: nothing has been said yet.
   std::unique_ptr<Response> (*compose)(const WorkloadUpdate& update, bool first);
+  bool for_all = false;  // also for callers without an identity
 };
 
 // The sentences of the Workload API, also for calls that are no streams.
@@ -185,7 +186,8 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
       case WorkloadUpdate::State::kNotSynced:
         return EndLocked(NotSyncedYet());
       case WorkloadUpdate::State::kNoIdentity:
-        return AwaitSwapLocked();
+        if (!method_.for_all) return AwaitSwapLocked();
+        [[fallthrough]];
       case WorkloadUpdate::State::kPending:
       case WorkloadUpdate::State::kReady:
         swap_alarm_.reset();

@@ -23,6 +23,9 @@ using Scope = WhyApiOptions::Scope;
 
 constexpr char kMethod[] = "ExplainWorkload";
 constexpr size_t kExplainersCount = 1;
+// One more is added below it. An entry may have half a MiB, all of it missing; the answer stays
+// below the 4 MiB that clients take.
+constexpr size_t kNearestBytesMax = 1 << 20;
 
 // Whom an answer is about, and what was found of it.
 struct Subject {
@@ -57,6 +60,7 @@ void AddIdentities(const WorkloadUpdate& update, Response& response) {
 
 void AddNearest(const std::vector<NearEntry>& nearest, Response& response) {
   for (const NearEntry& near : nearest) {
+    if (response.ByteSizeLong() > kNearestBytesMax) return;
     v1::NearEntry& out = *response.add_nearest();
     out.set_entry_id(near.entry.id);
     out.set_spiffe_id(near.entry.spiffe_id.text());

@@ -73,6 +73,18 @@ TEST_F(WhyApiTest, TheAdminSocketShowsSelectorsAndTheNearestEntries) {
   EXPECT_FALSE(answer_.advice().empty());
 }
 
+TEST_F(WhyApiTest, VeryLargeEntriesFitIntoAnAnswer) {
+  std::vector<Entry> entries;
+  for (int i = 0; i < 5; ++i) {
+    const Selector large{"fake", std::to_string(i) + std::string(500 << 10, 'x')};
+    entries.push_back(MakeEntry("e" + std::to_string(i), "/a", {a_, large}));
+  }
+  cache_->Apply({.put = {entries.begin(), entries.end()}, .bundle = MakeBundle(1)});
+  ASSERT_EQ(Ask(admin_socket_, AboutPid(getpid())), grpc::StatusCode::OK) << message_;
+  EXPECT_GE(answer_.nearest_size(), 1);
+  EXPECT_EQ(answer_.agent().entries(), 5);
+}
+
 TEST_F(WhyApiTest, WhatAProcessHasIsShownAsIssued) {
   ApplyOneIdentity();
   ASSERT_EQ(Ask(admin_socket_, AboutPid(getpid())), grpc::StatusCode::OK);

@@ -24,6 +24,7 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
       : attesters_("attest", kAttestersCount, kAttestationsWaitingMax),
         jwt_fetchers_("jwt", kJwtFetchersCount, kJwtFetchesWaitingMax),
         limit_(options.calls_per_second, options.clock),
+        bundles_for_all_(options.bundles_for_all),
         calls_{.options = options,
                .attesters = &attesters_,
                .jwt_fetchers = &jwt_fetchers_,
@@ -83,12 +84,12 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
   grpc::ServerWriteReactor<X509BundlesResponse>* FetchX509Bundles(
       Context* context, const X509BundlesRequest*) override {
     return StartStream<X509BundlesResponse>(
-        *context, {"FetchX509Bundles", Interest::kBundle, MakeX509Bundles});
+        *context, {"FetchX509Bundles", Interest::kBundle, MakeX509Bundles, bundles_for_all_});
   }
   grpc::ServerWriteReactor<JWTBundlesResponse>* FetchJWTBundles(Context* context,
                                                                 const JWTBundlesRequest*) override {
     return StartStream<JWTBundlesResponse>(
-        *context, {"FetchJWTBundles", Interest::kBundle, MakeJwtBundles});
+        *context, {"FetchJWTBundles", Interest::kBundle, MakeJwtBundles, bundles_for_all_});
   }
   grpc::ServerWriteReactor<WITSVIDResponse>* FetchWITSVID(Context* context,
                                                           const WITSVIDRequest*) override {
@@ -117,6 +118,7 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
   WorkerPool attesters_;      // its own lock
   WorkerPool jwt_fetchers_;   // its own lock
   CallerLimit limit_;         // its own lock
+  const bool bundles_for_all_;
   const CallSetting calls_;
   const StreamSetting streams_;
 };

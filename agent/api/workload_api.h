@@ -38,6 +38,7 @@ inline constexpr size_t kAudienceBytesMax = 16 << 10;  // of all together
 struct WorkloadApiOptions {
   TrustDomain trust_domain;
   int64_t calls_per_second = 0;  // of each method and set of selectors; 0: no limit
+  bool bundles_for_all = false;  // streams of bundles also for callers without an identity
   // How long an open stream that had identities waits for another when its last has gone.
   Duration swap_grace = Duration::zero();
   // All borrowed.

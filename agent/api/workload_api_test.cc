@@ -54,6 +54,36 @@ class WorkloadApiSwapTest : public WorkloadApiTest {
   WorkloadApiSwapTest() : WorkloadApiTest(std::chrono::hours(1)) {}
 };
 
+// Where bundles are for everyone.
+class WorkloadApiVerifierTest : public WorkloadApiTest {
+ protected:
+  WorkloadApiVerifierTest() : WorkloadApiTest(std::chrono::milliseconds(20), true) {}
+};
+
+TEST_F(WorkloadApiVerifierTest, ACallerWithoutAnIdentityGetsBundlesAndNothingElse) {
+  cache_->Apply({.put = {MakeEntry("e1", "/b", {b_})}, .bundle = MakeBundle(1)});
+  auto x509_bundles = OpenX509Bundles();
+  auto jwt_bundles = OpenJwtBundles();
+  ASSERT_TRUE(x509_bundles.Read());
+  ASSERT_TRUE(jwt_bundles.Read());
+  EXPECT_EQ(x509_bundles.last.bundles().at("spiffe://example.org"), MakeBundle(1)->X509Der());
+  EXPECT_EQ(OpenX509().End(), grpc::StatusCode::PERMISSION_DENIED);
+  JWTSVIDRequest request;
+  request.add_audience("x");
+  JWTSVIDResponse response;
+  EXPECT_EQ(stub_->FetchJWTSVID(Context().get(), request, &response).error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
+  // It hears of changes, also while its identities come and go.
+  cache_->Apply({.bundle = MakeBundle(2)});
+  ASSERT_TRUE(x509_bundles.Read());
+  ApplyOneIdentity();
+  cache_->Apply({.removed = {"e1"}, .bundle = MakeBundle(3)});
+  ASSERT_TRUE(x509_bundles.Read());
+  while (x509_bundles.last.bundles().at("spiffe://example.org") != MakeBundle(3)->X509Der()) {
+    ASSERT_TRUE(x509_bundles.Read());
+  }
+}
+
 // Section 5.2.1: the mandatory fields.
 TEST_F(WorkloadApiTest, FetchX509SvidGivesSvidKeyBundleAndHint) {
   Entry entry = MakeEntry("e1", "/a", {a_});
