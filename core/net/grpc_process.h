@@ -7,12 +7,14 @@
 // Threads: thread-safe.
 #pragma once
 
+#include <absl/synchronization/mutex.h>
 #include <grpc/grpc.h>
 
 namespace writ {
 
 inline void KeepGrpcRunning() {
   static const bool kStarted = [] {
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     grpc_init();
     return true;
   }();

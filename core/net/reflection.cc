@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <atomic>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -47,6 +46,17 @@ void NotFound(const std::string& name, Response& response) {
                                                        Printable(name, kQuotedBytesMax) + "\"");
 }
 
+// `find` is not asked for a name that is too long to be one.
+template <class Found, class Find>
+const Found* Named(const std::string& name, Find find) {
+  return name.size() <= kNameBytesMax ? find(name) : nullptr;
+}
+
+const Descriptor* TypeNamed(const std::string& name) {
+  const auto find = [](const auto& type) { return Pool().FindMessageTypeByName(type); };
+  return Named<Descriptor>(name, find);
+}
+
 template <class Response>
 void AnswerFile(const FileDescriptor* file, const std::string& name, Response& response) {
   if (file == nullptr) return NotFound(name, response);
@@ -62,7 +72,7 @@ void AnswerFile(const FileDescriptor* file, const std::string& name, Response& r
 
 template <class Request, class Response>
 void AnswerExtension(const Request& wanted, Response& response) {
-  const Descriptor* type = Pool().FindMessageTypeByName(wanted.containing_type());
+  const Descriptor* type = TypeNamed(wanted.containing_type());
   const FieldDescriptor* extension =
       type == nullptr ? nullptr : Pool().FindExtensionByNumber(type, wanted.extension_number());
   AnswerFile(extension == nullptr ? nullptr : extension->file(), wanted.containing_type(),
@@ -71,7 +81,7 @@ void AnswerExtension(const Request& wanted, Response& response) {
 
 template <class Response>
 void AnswerExtensionNumbers(const std::string& type_name, Response& response) {
-  const Descriptor* type = Pool().FindMessageTypeByName(type_name);
+  const Descriptor* type = TypeNamed(type_name);
   if (type == nullptr) return NotFound(type_name, response);
   std::vector<const FieldDescriptor*> extensions;
   Pool().FindAllExtensions(type, &extensions);
@@ -84,37 +94,21 @@ void AnswerExtensionNumbers(const std::string& type_name, Response& response) {
 
 using Names = std::vector<std::string>;
 
-// What a question is about; empty when it is about nothing that has a name.
-template <class Request>
-std::string_view NameIn(const Request& request) {
-  switch (request.message_request_case()) {
-    case Request::kFileByFilename:
-      return request.file_by_filename();
-    case Request::kFileContainingSymbol:
-      return request.file_containing_symbol();
-    case Request::kFileContainingExtension:
-      return request.file_containing_extension().containing_type();
-    case Request::kAllExtensionNumbersOfType:
-      return request.all_extension_numbers_of_type();
-    default:
-      return "";
-  }
-}
-
 template <class Request, class Response>
 void Answer(const Request& request, const Names& services, Response& response) {
   response.set_valid_host(request.host());
   *response.mutable_original_request() = request;
-  if (NameIn(request).size() > kNameBytesMax) {
-    return NotFound(std::string(NameIn(request)), response);
-  }
   switch (request.message_request_case()) {
-    case Request::kFileByFilename:
-      return AnswerFile(Pool().FindFileByName(request.file_by_filename()),
-                        request.file_by_filename(), response);
-    case Request::kFileContainingSymbol:
-      return AnswerFile(Pool().FindFileContainingSymbol(request.file_containing_symbol()),
-                        request.file_containing_symbol(), response);
+    case Request::kFileByFilename: {
+      const std::string& name = request.file_by_filename();
+      const auto find = [](const auto& file) { return Pool().FindFileByName(file); };
+      return AnswerFile(Named<FileDescriptor>(name, find), name, response);
+    }
+    case Request::kFileContainingSymbol: {
+      const std::string& name = request.file_containing_symbol();
+      const auto find = [](const auto& symbol) { return Pool().FindFileContainingSymbol(symbol); };
+      return AnswerFile(Named<FileDescriptor>(name, find), name, response);
+    }
     case Request::kFileContainingExtension:
       return AnswerExtension(request.file_containing_extension(), response);
     case Request::kAllExtensionNumbersOfType:
