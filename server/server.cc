@@ -34,6 +34,8 @@ constexpr mode_t kAdminDirectoryMode = 0750;
 constexpr size_t kWorkers = 32;
 constexpr size_t kWaitingCallsMax = 10'000;
 constexpr Duration kLookAtHealthEvery = std::chrono::seconds(1);
+// It reads the whole store, which must not hold up those who waited for the start.
+constexpr Duration kIntegrityAfter = std::chrono::seconds(1);
 constexpr Time kNever = Time::max();
 // Of the two seconds that a stop may take.
 constexpr Duration kCallsMayTake = std::chrono::seconds(1);
@@ -229,7 +231,7 @@ void WiredServer::StartLoops() {
   });
   add("health", now, [this] { return StepHealth(); });
   add("prune", now, [this] { return pruning_->Step(); });
-  add("integrity", now, [this] { return StepIntegrity(); });
+  add("integrity", now + kIntegrityAfter, [this] { return StepIntegrity(); });
   uint64_t watchdog_micros = 0;
   if (sd_watchdog_enabled(0, &watchdog_micros) > 0) {
     add("watchdog", now, [this, every = std::chrono::microseconds(watchdog_micros / 2)] {

@@ -79,23 +79,26 @@ std::string WriteInfo(const CsrTemplate& request, const PublicKey& key) {
   return writer.Take();
 }
 
-}  // namespace
-
-Result<Csr> ParseCsr(std::string_view der) {
-  if (der.size() > kCsrBytesMax) {
-    return InvalidArgument("a CSR of " + std::to_string(der.size()) + " bytes; at most " +
-                           std::to_string(kCsrBytesMax) + " are accepted");
-  }
-  SignedParts parts = TRY(ParseSigned(der), "CSR");
-  Csr csr = TRY(ParseInfo(parts.to_be_signed), "CSR");
+Status CheckSignature(const SignedParts& parts, const PublicKey& key) {
   std::optional<SignatureScheme> scheme = SchemeOfAlgorithm(parts.algorithm);
   if (!scheme) {
     return InvalidArgument(
-        "CSR: its signature algorithm is not known; use ECDSA, RSA or RSA-PSS with SHA-2, or "
-        "Ed25519");
+        "its algorithm is not known; use ECDSA, RSA or RSA-PSS with SHA-2, or Ed25519");
   }
-  Status verdict = csr.key.Verify(*scheme, parts.to_be_signed, parts.signature);
-  if (!verdict.ok()) return InvalidArgument("CSR: " + verdict.message());
+  Status verdict = key.Verify(*scheme, parts.to_be_signed, parts.signature);
+  return verdict.ok() ? OkStatus() : InvalidArgument(verdict.message());
+}
+
+}  // namespace
+
+Result<Csr> ParseCsr(std::string_view der, const CsrTexts& texts) {
+  if (der.size() > kCsrBytesMax) {
+    return InvalidArgument(std::string(texts.malformed) + ": it has " + std::to_string(der.size()) +
+                           " bytes; at most " + std::to_string(kCsrBytesMax) + " are accepted");
+  }
+  SignedParts parts = TRY(ParseSigned(der), texts.malformed);
+  Csr csr = TRY(ParseInfo(parts.to_be_signed), texts.malformed);
+  TRY(CheckSignature(parts, csr.key), texts.forged);
   return csr;
 }
 

@@ -27,8 +27,14 @@ struct Csr {
 
 inline constexpr size_t kCsrBytesMax = 64 << 10;
 
+// How an error begins, for callers who must say it in a protocol's words.
+struct CsrTexts {
+  std::string_view malformed = "malformed CSR";
+  std::string_view forged = "invalid CSR signature";
+};
+
 // Parses and verifies the request's own signature. InvalidArgument says what is wrong.
-Result<Csr> ParseCsr(std::string_view der);
+Result<Csr> ParseCsr(std::string_view der, const CsrTexts& texts = {});
 
 struct CsrTemplate {
   Subject subject;

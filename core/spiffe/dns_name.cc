@@ -18,7 +18,7 @@ constexpr size_t kDnsLabelBytesMax = 63;
 constexpr std::string_view kPunycodePrefix = "xn--";
 
 Status Refuse(std::string_view name, std::string_view why) {
-  return InvalidArgument("DNS name \"" + Printable(name) + "\" " + std::string(why));
+  return InvalidArgument(std::string(why) + ": \"" + Printable(name) + "\"");
 }
 
 int PunycodeDigit(char c) {
@@ -70,18 +70,22 @@ bool IsPunycode(std::string_view text) {
   return true;
 }
 
+Status RefuseLabel(std::string_view name, const std::string& why) {
+  return Refuse(name, "idna error: " + why);
+}
+
 Status ValidateLabel(std::string_view label, std::string_view name) {
-  if (label.empty()) return Refuse(name, "has an empty label");
-  if (label.size() > kDnsLabelBytesMax) return Refuse(name, "has a label of more than 63 bytes");
+  if (label.empty()) return RefuseLabel(name, "an empty label");
+  if (label.size() > kDnsLabelBytesMax) return RefuseLabel(name, "a label of more than 63 bytes");
   if (label.front() == '-' || label.back() == '-') {
-    return Refuse(name, "has a label that begins or ends with a hyphen");
+    return RefuseLabel(name, "a label that begins or ends with a hyphen");
   }
   if (label.starts_with(kPunycodePrefix)) {
     if (IsPunycode(label.substr(kPunycodePrefix.size()))) return OkStatus();
-    return Refuse(name, "has a label that begins with \"xn--\" but is no valid Punycode");
+    return RefuseLabel(name, "a label with \"xn--\" that is no valid Punycode");
   }
   if (label.size() >= 4 && label.substr(2, 2) == "--") {
-    return Refuse(name, "has a label with hyphens at its third and fourth place");
+    return RefuseLabel(name, "a label with hyphens at its third and fourth place");
   }
   return OkStatus();
 }
@@ -97,20 +101,20 @@ std::string_view TrimSpaces(std::string_view text) {
 Status ValidateDnsName(std::string_view name) {
   size_t stars = 0;
   for (char c : name) {
-    if (c < 0x20 || c == 0x7f) return Refuse(name, "must be ASCII without control characters");
+    if (c < 0x20 || c == 0x7f) return Refuse(name, "name must be ascii without control characters");
     stars += c == '*';
   }
-  if (stars > 1) return Refuse(name, "has more than one wildcard");
+  if (stars > 1) return Refuse(name, "too many wildcards");
   std::string_view rest = name;
   if (stars == 1) {
-    if (!name.starts_with("*.")) return Refuse(name, "has a wildcard that is not its first label");
+    if (!name.starts_with("*.")) return Refuse(name, "wildcard must be first label");
     rest.remove_prefix(2);
   }
   rest = TrimSpaces(rest);
-  if (rest.empty()) return Refuse(name, "is empty");
-  if (rest.ends_with('.')) return Refuse(name, "ends with a dot");
+  if (rest.empty()) return Refuse(name, "empty or only whitespace");
+  if (rest.ends_with('.')) return Refuse(name, "domain ends with dot");
   if (rest.size() > kDnsNameBytesMax) {
-    return Refuse(name, "has " + std::to_string(rest.size()) + " bytes, more than the 253 allowed");
+    return Refuse(name, "idna error: " + std::to_string(rest.size()) + " bytes, more than 253");
   }
   for (size_t at = 0;;) {
     size_t dot = rest.find('.', at);

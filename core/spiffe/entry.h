@@ -41,6 +41,7 @@ struct Entry {
   bool has_additional_attributes = false;
   bool disable_x509_svid_prefetch = false;
   bool jwt_svid_include_jti = false;
+  int64_t ordinal = 0;  // rises in the order of creation; the server's store sets it
 
   bool ExpiredAt(Time now) const { return expires_at != 0 && ToUnixSeconds(now) > expires_at; }
   // One that no process can match: the server's own, which names an agent (of a join token).

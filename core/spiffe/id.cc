@@ -29,10 +29,10 @@ Status ValidateTrustDomainName(std::string_view name) {
   }
   for (size_t i = 0; i < name.size(); ++i) {
     if (IsTrustDomainChar(name[i])) continue;
-    return InvalidArgument("trust domain " + Quoted(name) + " has the character " +
-                           Quoted(name.substr(i, 1)) + " at offset " + std::to_string(i) +
-                           ": only lowercase letters, digits, dots, dashes and underscores are "
-                           "allowed");
+    return InvalidArgument(
+        "trust domain characters are limited to lowercase letters, numbers, dots, dashes, and "
+        "underscores: " +
+        Quoted(name) + " has " + Quoted(name.substr(i, 1)) + " at offset " + std::to_string(i));
   }
   return OkStatus();
 }
@@ -45,17 +45,18 @@ Status CheckSize(std::string_view id) {
 
 Status ValidateSegment(std::string_view segment, std::string_view path, bool last) {
   if (segment.empty()) {
-    return InvalidArgument("path " + Quoted(path) +
-                           (last ? " ends with a slash" : " has an empty segment"));
+    return InvalidArgument((last ? "path cannot have a trailing slash: "
+                                 : "path cannot contain empty segments: ") +
+                           Quoted(path));
   }
   if (segment == "." || segment == "..") {
-    return InvalidArgument("path " + Quoted(path) + " has the dot segment " + Quoted(segment));
+    return InvalidArgument("path cannot contain dot segments: " + Quoted(path));
   }
   for (char c : segment) {
     if (IsPathChar(c)) continue;
-    return InvalidArgument("path segment " + Quoted(segment) + " has the character " +
-                           Quoted(std::string_view(&c, 1)) +
-                           ": only letters, digits, dots, dashes and underscores are allowed");
+    return InvalidArgument(
+        "path segment characters are limited to letters, numbers, dots, dashes, and underscores: " +
+        Quoted(segment) + " has " + Quoted(std::string_view(&c, 1)));
   }
   return OkStatus();
 }
@@ -79,7 +80,7 @@ Result<SpiffeId> SpiffeId::Parse(std::string_view text) {
   if (text.empty()) return InvalidArgument("SPIFFE ID is empty");
   TRY(CheckSize(text));
   if (!text.starts_with(kScheme)) {
-    return InvalidArgument("SPIFFE ID " + Quoted(text) +
+    return InvalidArgument("scheme is missing or invalid: SPIFFE ID " + Quoted(text) +
                            " does not begin with \"spiffe://\" in lower case");
   }
   size_t path_at = std::min(text.find('/', kScheme.size()), text.size());
@@ -119,7 +120,7 @@ bool SpiffeId::IsAgent() const { return path().starts_with(kAgentPrefix); }
 Status ValidatePath(std::string_view path) {
   if (path.empty()) return OkStatus();
   if (path.front() != '/') {
-    return InvalidArgument("path " + Quoted(path) + " does not begin with a slash");
+    return InvalidArgument("path must have a leading slash: " + Quoted(path));
   }
   for (size_t at = 1;;) {
     size_t end = path.find('/', at);

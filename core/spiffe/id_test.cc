@@ -90,11 +90,11 @@ TEST(SpiffeIdTest, RejectsPercentEncoding) {
 }
 
 TEST(SpiffeIdTest, RejectsEmptySegmentsAndATrailingSlash) {
-  EXPECT_TRUE(Says("spiffe://td/", "ends with a slash"));
-  EXPECT_TRUE(Says("spiffe://td/path/", "ends with a slash"));
-  EXPECT_TRUE(Says("spiffe://td//", "empty segment"));
-  EXPECT_TRUE(Says("spiffe://td//path", "empty segment"));
-  EXPECT_TRUE(Says("spiffe://td/a//b", "empty segment"));
+  EXPECT_TRUE(Says("spiffe://td/", "path cannot have a trailing slash"));
+  EXPECT_TRUE(Says("spiffe://td/path/", "path cannot have a trailing slash"));
+  EXPECT_TRUE(Says("spiffe://td//", "path cannot contain empty segments"));
+  EXPECT_TRUE(Says("spiffe://td//path", "path cannot contain empty segments"));
+  EXPECT_TRUE(Says("spiffe://td/a//b", "path cannot contain empty segments"));
 }
 
 TEST(SpiffeIdTest, RejectsDotSegmentsOnly) {

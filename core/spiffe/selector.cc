@@ -19,7 +19,7 @@ Result<Selector> Selector::Parse(std::string_view text) {
 Result<Selector> Selector::Make(std::string_view type, std::string_view value) {
   if (type.empty()) return InvalidArgument("missing selector type: expected type:value");
   if (type.find(':') != std::string_view::npos) {
-    return InvalidArgument("selector type \"" + Printable(type) + "\" contains ':'");
+    return InvalidArgument("selector type contains ':': \"" + Printable(type) + "\"");
   }
   if (value.empty()) {
     return InvalidArgument("missing selector value for the type \"" + Printable(type) + "\"");

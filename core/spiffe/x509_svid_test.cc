@@ -65,7 +65,7 @@ TEST_F(X509SvidTest, RejectsALeafIdWithoutPath) { EXPECT_REFUSED("no_path", "wit
 
 TEST_F(X509SvidTest, RejectsAnotherScheme) { EXPECT_REFUSED("https_uri", "spiffe://"); }
 
-TEST_F(X509SvidTest, RejectsAMalformedId) { EXPECT_REFUSED("bad_id", "ends with a slash"); }
+TEST_F(X509SvidTest, RejectsAMalformedId) { EXPECT_REFUSED("bad_id", "trailing slash"); }
 
 TEST_F(X509SvidTest, RejectsALeafWithTheCaFlag) { EXPECT_REFUSED("ca_flag", "CA flag"); }
 

@@ -50,13 +50,10 @@ Result<agent_pb::CountAgentsResponse> AgentApi::CountAgents(
 Result<agent_pb::ListAgentsResponse> AgentApi::ListAgents(
     Call&, const agent_pb::ListAgentsRequest& request) {
   AgentFilter filter = TRY(FilterFrom(request.filter()));
-  if (!request.page_token().empty()) {
-    TRY(SpiffeId::Parse(request.page_token()), "malformed page token");
-  }
+  int64_t after = TRY(PlaceFrom(request.page_token()));
   size_t wanted = request.page_size() > 0 ? static_cast<size_t>(request.page_size())
                                           : std::numeric_limits<size_t>::max();
   agent_pb::ListAgentsResponse response;
-  std::string after = request.page_token();
   size_t bytes = 0;
   while (true) {
     // One more than fits tells whether there is a next page.
@@ -70,10 +67,10 @@ Result<agent_pb::ListAgentsResponse> AgentApi::ListAgents(
       bool full = static_cast<size_t>(response.agents_size()) == wanted ||
                   (bytes > kPageBytesMax && !response.agents().empty());
       if (full) {
-        response.set_next_page_token(after);
+        response.set_next_page_token(std::to_string(after));
         return response;
       }
-      after = agent.id.text();
+      after = agent.ordinal;
       *response.add_agents() = std::move(proto);
     }
     if (agents.size() < chunk) return response;
@@ -120,7 +117,7 @@ Result<agent_pb::RenewAgentResponse> AgentApi::RenewAgent(
   TRY(attestor_->CheckRenewal(id));
   if (!request.has_params()) return InvalidArgument("params cannot be nil");
   if (request.params().csr().empty()) return InvalidArgument("missing CSR");
-  Csr csr = TRY(ParseCsr(request.params().csr()), "failed to parse CSR");
+  Csr csr = TRY(ParseCsr(request.params().csr(), {.malformed = "failed to parse CSR"}));
   IssuedX509 svid = TRY(issuer_->IssueAgentX509(
       X509Request{.id = id, .key = csr.key}, call.caller.actor, [&](const IssuedX509& issued) {
         return attestor_->CommitRenewal(id, issued.serial, issued.not_after);

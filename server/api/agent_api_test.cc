@@ -136,7 +136,7 @@ TEST_F(AgentApiTest, BannedAgentCannotAttestAnew) {
 
 TEST_F(AgentApiTest, AliasEntryComesWithTheTokenAndGoesWithTheAgent) {
   NewToken(600, "t1", "/cluster/node");
-  std::vector<Entry> entries = registry_->ListEntries({}, "", 10);
+  std::vector<Entry> entries = registry_->ListEntries({}, kFromTheFirst, 10);
   ASSERT_EQ(entries.size(), 1u);
   EXPECT_EQ(entries[0].spiffe_id, Id("/cluster/node"));
   EXPECT_EQ(entries[0].parent_id, Id("/spire/agent/join_token/t1"));
@@ -147,7 +147,7 @@ TEST_F(AgentApiTest, AliasEntryComesWithTheTokenAndGoesWithTheAgent) {
   SetId(request.mutable_id(), "/spire/agent/join_token/t1");
   Call call = AsLocal();
   EXPECT_TRUE(agents_->DeleteAgent(call, request).ok());
-  EXPECT_TRUE(registry_->ListEntries({}, "", 10).empty());
+  EXPECT_TRUE(registry_->ListEntries({}, kFromTheFirst, 10).empty());
   EXPECT_EQ(agents_->DeleteAgent(call, request).status(), NotFound("agent not found"));
 }
 

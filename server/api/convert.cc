@@ -2,6 +2,7 @@
 #include "server/api/convert.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "core/base/bytes.h"
@@ -39,6 +40,16 @@ Status CheckBatch(int items) {
   if (static_cast<size_t>(items) <= kBatchItemsMax) return OkStatus();
   return InvalidArgument("the batch has " + std::to_string(items) + " items, expected at most " +
                          std::to_string(kBatchItemsMax) + ": send several");
+}
+
+Result<int64_t> PlaceFrom(std::string_view page_token) {
+  if (page_token.empty()) return kFromTheFirst;
+  int64_t place = 0;
+  const char* const end = page_token.data() + page_token.size();
+  const auto [read_to, error] = std::from_chars(page_token.data(), end, place);
+  if (error == std::errc() && read_to == end) return place;
+  return InvalidArgument("malformed page token: expected a next_page_token of an answer, got \"" +
+                         Printable(page_token) + "\"");
 }
 
 void ToProto(const Status& status, types::Status* out) {

@@ -43,6 +43,8 @@ inline constexpr size_t kMessageBytesMax = 4 << 20;
 inline constexpr size_t kPageBytesMax = 3 << 20;
 inline constexpr size_t kBatchItemsMax = 10'000;
 Status CheckBatch(int items);
+// Where a list goes on: a page token is the ordinal of the last item that was sent.
+Result<int64_t> PlaceFrom(std::string_view page_token);
 
 // ---- status and IDs
 // -------------------------------------------------------------------------------

@@ -84,7 +84,9 @@ Result<EntryPatch> EntryPatch::From(const TrustDomain& td, const types::Entry& e
   if (wanted(&Mask::store_svid)) patch.store_svid = entry.store_svid();
   if (wanted(&Mask::additional_attributes)) {
     const types::Entry::AdditionalAttributes& from = entry.additional_attributes();
-    patch.attributes = Attributes{.present = entry.has_additional_attributes(),
+    // One that says nothing is none, as SPIRE stores it.
+    patch.attributes = Attributes{.present = from.disable_x509_svid_prefetch() ||
+                                             from.jwt_svid_include_jti(),
                                   .disable_x509_svid_prefetch = from.disable_x509_svid_prefetch(),
                                   .jwt_svid_include_jti = from.jwt_svid_include_jti()};
   }

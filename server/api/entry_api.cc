@@ -75,13 +75,10 @@ Result<entry_pb::CountEntriesResponse> EntryApi::CountEntries(
 Result<entry_pb::ListEntriesResponse> EntryApi::ListEntries(
     Call&, const entry_pb::ListEntriesRequest& request) {
   EntryFilter filter = TRY(FilterFrom(td_, request.filter()));
-  if (!request.page_token().empty()) {
-    TRY(ValidateEntryId(request.page_token()), "malformed page token");
-  }
+  int64_t after = TRY(PlaceFrom(request.page_token()));
   size_t wanted = request.page_size() > 0 ? static_cast<size_t>(request.page_size())
                                           : std::numeric_limits<size_t>::max();
   entry_pb::ListEntriesResponse response;
-  std::string after = request.page_token();
   size_t bytes = 0;
   while (true) {
     // One more than fits tells whether there is a next page.
@@ -95,10 +92,10 @@ Result<entry_pb::ListEntriesResponse> EntryApi::ListEntries(
       bool full = static_cast<size_t>(response.entries_size()) == wanted ||
                   (bytes > kPageBytesMax && !response.entries().empty());
       if (full) {
-        response.set_next_page_token(after);
+        response.set_next_page_token(std::to_string(after));
         return response;
       }
-      after = entry.id;
+      after = entry.ordinal;
       *response.add_entries() = std::move(proto);
     }
     if (entries.size() < chunk) return response;

@@ -20,6 +20,29 @@ bool IsOurFault(Code code) {
          code == Code::kUnavailable;
 }
 
+// As SPIRE names them.
+std::string RateName(const MethodRow& row) {
+  switch (row.rate) {
+    case RateClass::kAttestation:
+      return "attest agent rate limiting";
+    case RateClass::kX509:
+      if (row.method() == "RenewAgent") return "renew agent rate limiting";
+      if (row.method() == "NewDownstreamX509CA") return "downstream CA signing rate limit";
+      return "certificate signing rate limiting";
+    case RateClass::kJwt:
+      return "JWT signing request rate limiting";
+    case RateClass::kPublish:
+      return "key publishing rate limiting";
+    case RateClass::kPostStatus:
+      return "post status rate limiting";
+    case RateClass::kWit:
+    case RateClass::kNoLimit:
+    case RateClass::kNotSaid:
+      break;
+  }
+  return "rate limiting";
+}
+
 }  // namespace
 
 std::string WireMessage(const Status& status) {
@@ -113,7 +136,7 @@ void Front::Admit(const grpc::CallbackServerContext& context, const Call& call, 
                              .deadline = DeadlineOf(context),
                              .gone = [&context] { return context.IsCancelled(); }},
                             std::move(on_turn));
-  if (answer) return then(answer->Annotate("rejecting request due to rate limiting"));
+  if (answer) return then(answer->Annotate("rejecting request due to " + RateName(*call.row)));
   if (log.Enabled(LogLevel::kDebug))
     log.Debug("call waits for its turn", {{"method", method}, {"address", address}});
 }

@@ -66,7 +66,7 @@ void ReplyWithJwt(Issuer& issuer, const Result<JwtRequest>& wanted, const std::s
 
 Result<X509Request> SvidApi::MintRequestFor(const svid_pb::MintX509SVIDRequest& request) const {
   if (request.csr().empty()) return InvalidArgument("missing CSR");
-  Csr csr = TRY(ParseCsr(request.csr()), "malformed CSR");
+  Csr csr = TRY(ParseCsr(request.csr(), {.forged = "failed to verify CSR signature"}));
   if (csr.uri_sans.empty()) return InvalidArgument("CSR URI SAN is required");
   if (csr.uri_sans.size() > 1) return InvalidArgument("only one URI SAN is expected");
   SpiffeId id = TRY(SpiffeId::Parse(csr.uri_sans.front()), "CSR URI SAN is invalid");
@@ -120,7 +120,7 @@ Result<X509Request> SvidApi::RequestFor(const SpiffeId& agent,
   if (params.csr().empty()) return InvalidArgument("missing CSR");
   std::optional<Entry> entry = registry_->AuthorizedEntry(agent, params.entry_id(), now);
   if (!entry) return NotFound("entry not found or not authorized");
-  Csr csr = TRY(ParseCsr(params.csr()), "malformed CSR");
+  Csr csr = TRY(ParseCsr(params.csr()));
   return X509Request{.id = std::move(entry->spiffe_id),
                      .key = std::move(csr.key),
                      .dns_names = std::move(entry->dns_names),
@@ -185,7 +185,7 @@ void SvidApi::NewJwtSvid(Call& call, const svid_pb::NewJWTSVIDRequest& request,
 // The caller's entry says `downstream`: authorization has seen to it.
 Result<svid_pb::NewDownstreamX509CAResponse> SvidApi::NewDownstreamX509Ca(
     Call& call, const svid_pb::NewDownstreamX509CARequest& request) {
-  Csr csr = TRY(ParseCsr(request.csr()), "malformed CSR");
+  Csr csr = TRY(ParseCsr(request.csr()));
   DownstreamCaRequest wanted{.key = std::move(csr.key), .ttl = TtlFrom(request.preferred_ttl())};
   IssuedX509 ca = TRY(issuer_->IssueDownstreamCa(wanted, call.caller.actor),
                       "failed to sign downstream X.509 CA");

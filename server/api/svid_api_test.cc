@@ -57,7 +57,7 @@ TEST_F(SvidApiTest, BadCsrsAreRefusedWithASentence) {
       {"", "missing CSR"},
       {"not DER", "malformed CSR"},
       {std::string(100'000, '0'), "malformed CSR"},
-      {forged, "malformed CSR"},
+      {forged, "failed to verify CSR signature"},
       {Csr(), "CSR URI SAN is required"},
       {Csr({kWeb, "spiffe://example.org/b"}), "only one URI SAN is expected"},
       {Csr({"https://example.org/web"}), "CSR URI SAN is invalid"},

@@ -67,7 +67,7 @@ std::string AdviceForAlias(const SpiffeId& id, const v1::IdentityEntry& alias) {
 void WhyApi::AddAliasAgents(const Entry& alias, Ancestry& above) const {
   const size_t room = kWhyAgentsMax + 1;
   const std::vector<Agent> agents = registry_->ListAgents(
-      {.selectors = std::pair(alias.selectors, SelectorMatch::kSuperset)}, "", room);
+      {.selectors = std::pair(alias.selectors, SelectorMatch::kSuperset)}, kFromTheFirst, room);
   for (const Agent& agent : agents) above.agents.insert(agent.id.text());
   if (agents.empty()) {
     above.gaps.push_back("no attested agent has all selectors of the node alias " + alias.id);
@@ -101,6 +101,11 @@ WhyApi::Ancestry WhyApi::Climb(const Entry& entry, Time now) const {
                              ? NotAttested(parent)
                              : "its parent " + parent.text() +
                                    " is neither an agent's ID nor given out by an entry");
+  }
+  if (parents.empty() && above.agents.empty() && above.gaps.empty()) {
+    above.gaps.push_back(
+        "its parents lead round in a circle and never to an agent: give an entry of " +
+        entry.parent_id.text() + " an agent's ID as its parent");
   }
   return above;
 }

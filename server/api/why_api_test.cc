@@ -41,6 +41,12 @@ TEST_F(WhyApiTest, AnEntryBelowALivingAgentHasNoObstacle) {
   EXPECT_EQ(Obstacles(entry), "");
 }
 
+TEST_F(WhyApiTest, ParentsThatLeadRoundAreAnObstacle) {
+  AddEntry("/a", [&](Entry& entry) { entry.parent_id = Id("/b"); });
+  AddEntry("/b", [&](Entry& entry) { entry.parent_id = Id("/a"); });
+  EXPECT_NE(Obstacles(OnlyEntry("/a")).find("in a circle"), std::string::npos);
+}
+
 TEST_F(WhyApiTest, SaysThatNoEntryGivesItOut) {
   const v1::ExplainIdentityResponse response = Ask("/nobody");
   EXPECT_TRUE(response.entries().empty());

@@ -65,7 +65,7 @@ Result<std::unique_ptr<Attestation>> Attestor::Begin(std::string_view type,
     return FailedPrecondition("error getting node attestor: could not find node attestor type \"" +
                               Printable(type) + "\"");
   }
-  Csr request = TRY(ParseCsr(csr), "failed to parse CSR");
+  Csr request = TRY(ParseCsr(csr, {.malformed = "failed to parse CSR"}));
   return std::make_unique<Attestation>(td_, registry_, std::string(type), std::move(request.key),
                                        factory->Begin(address));
 }

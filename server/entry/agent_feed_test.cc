@@ -252,9 +252,10 @@ TEST_F(AgentFeedTest, TakesInPortionsAndNamesTheNumberWithTheLast) {
 }
 
 TEST_F(AgentFeedTest, ChangeThatCouldNotBeReadIsAResyncOnceItCan) {
+  Add("1", "/a", "/elsewhere");
   auto feed = FollowNow();
   store_.FailReads(Unavailable("disk"));
-  Add("1", "/a", kAgent);
+  Edit("1", [](Entry& entry) { entry.parent_id = Id(kAgent); });
   EXPECT_TRUE(feed->Take(kNow, 10).put.empty());
   store_.FailReads(OkStatus());
   EXPECT_TRUE(feed->Take(kNow, 10).resync);

@@ -17,12 +17,15 @@ void AgentIndex::Put(Agent agent) {
   SelectorPool::Set selectors = pool_.Acquire(agent.selectors);
   agent.selectors = {};
   std::string id = agent.id.text();
-  agents_.emplace(std::move(id), Record{std::move(agent), std::move(selectors)});
+  const auto at =
+      agents_.emplace(std::move(id), Record{std::move(agent), std::move(selectors)}).first;
+  by_age_.insert(&at->second);
 }
 
 void AgentIndex::Remove(std::string_view id) {
   auto it = agents_.find(id);
   if (it == agents_.end()) return;
+  by_age_.erase(&it->second);
   pool_.Release(it->second.selectors);
   agents_.erase(it);
 }
@@ -45,26 +48,27 @@ const SelectorPool::Set& AgentIndex::SelectorsOf(std::string_view id) const {
   return it == agents_.end() ? kNone : it->second.selectors;
 }
 
-void AgentIndex::Visit(const AgentFilter& filter, std::string_view after,
+void AgentIndex::Visit(const AgentFilter& filter, int64_t after,
                        const std::function<bool(const Record&)>& visit) const {
   bool all_known = true;
   SelectorPool::Set wanted;
   if (filter.selectors) wanted = pool_.Find(filter.selectors->first, &all_known);
-  for (auto it = agents_.upper_bound(after); it != agents_.end(); ++it) {
-    const Agent& agent = it->second.agent;
+  for (auto it = by_age_.upper_bound(after); it != by_age_.end(); ++it) {
+    const Record& record = **it;
+    const Agent& agent = record.agent;
     if (filter.attestation_type && agent.attestation_type != *filter.attestation_type) continue;
     if (filter.banned && agent.banned != *filter.banned) continue;
     if (filter.may_reattest && agent.may_reattest != *filter.may_reattest) continue;
     if (filter.expires_before && agent.not_after >= *filter.expires_before) continue;
     if (filter.selectors &&
-        !MatchesSet(it->second.selectors, wanted, all_known, filter.selectors->second)) {
+        !MatchesSet(record.selectors, wanted, all_known, filter.selectors->second)) {
       continue;
     }
-    if (!visit(it->second)) return;
+    if (!visit(record)) return;
   }
 }
 
-std::vector<Agent> AgentIndex::List(const AgentFilter& filter, std::string_view after,
+std::vector<Agent> AgentIndex::List(const AgentFilter& filter, int64_t after,
                                     size_t limit) const {
   std::vector<Agent> agents;
   if (limit == 0) return agents;
@@ -77,7 +81,7 @@ std::vector<Agent> AgentIndex::List(const AgentFilter& filter, std::string_view 
 
 size_t AgentIndex::Count(const AgentFilter& filter) const {
   size_t count = 0;
-  Visit(filter, "", [&](const Record&) {
+  Visit(filter, kFromTheFirst, [&](const Record&) {
     ++count;
     return true;
   });

@@ -61,6 +61,7 @@ Entry Build(const Node& node) {
       .has_additional_attributes = record.has_additional_attributes,
       .disable_x509_svid_prefetch = record.disable_x509_svid_prefetch,
       .jwt_svid_include_jti = record.jwt_svid_include_jti,
+      .ordinal = record.ordinal,
   };
 }
 
@@ -118,6 +119,7 @@ void EntryIndex::Put(Entry entry) {
   record.expires_at = entry.expires_at;
   record.revision = entry.revision;
   record.created_at = entry.created_at;
+  record.ordinal = entry.ordinal;
   record.x509_ttl_seconds = entry.x509_ttl_seconds;
   record.jwt_ttl_seconds = entry.jwt_ttl_seconds;
   record.admin = entry.admin;
@@ -132,6 +134,7 @@ void EntryIndex::Put(Entry entry) {
   ++record.parent->second.children;
   ++record.spiffe_id->second.holders;
   if (IsAlias(record)) AddAlias(node);
+  by_age_.insert(node);
 }
 
 void EntryIndex::Remove(std::string_view id) {
@@ -142,6 +145,7 @@ void EntryIndex::Remove(std::string_view id) {
 EntryIndex::Entries::iterator EntryIndex::Remove(Entries::iterator it) {
   Node* node = &*it;
   Record& record = node->second;
+  by_age_.erase(node);
   if (IsAlias(record)) RemoveAlias(node);
   Unlink(record.parent->second.first_child, node, &Record::siblings);
   Unlink(record.spiffe_id->second.first_holder, node, &Record::coholders);
@@ -405,10 +409,10 @@ bool EntryIndex::Matches(const Record& record, const Query& query) {
                     query.federates_with->match);
 }
 
-void EntryIndex::VisitInOrder(const Query& query, std::string_view after,
+void EntryIndex::VisitInOrder(const Query& query, int64_t after,
                               const std::function<bool(const Node&)>& visit) const {
-  for (auto it = entries_.upper_bound(after); it != entries_.end(); ++it) {
-    if (Matches(it->second, query) && !visit(*it)) return;
+  for (auto it = by_age_.upper_bound(after); it != by_age_.end(); ++it) {
+    if (Matches((*it)->second, query) && !visit(**it)) return;
   }
 }
 
@@ -431,7 +435,7 @@ std::optional<Entry> EntryIndex::Get(std::string_view id) const {
 
 // A page is found either on the way through all entries in order, which takes about all / listed
 // steps for each match, or by sorting the listed ones: whichever is less.
-std::vector<Entry> EntryIndex::List(const EntryFilter& filter, std::string_view after,
+std::vector<Entry> EntryIndex::List(const EntryFilter& filter, int64_t after,
                                     size_t limit) const {
   const std::optional<Query> query = Resolve(filter);
   if (!query || limit == 0) return {};
@@ -443,9 +447,9 @@ std::vector<Entry> EntryIndex::List(const EntryFilter& filter, std::string_view 
     });
   } else {
     VisitAll(*query, [&](const Node& node) {
-      if (node.first > after) found.push_back(&node);
+      if (node.second.ordinal > after) found.push_back(&node);
     });
-    SortById(found);
+    std::ranges::sort(found, Older());
     found.resize(std::min(found.size(), limit));
   }
   std::vector<Entry> entries;
@@ -462,7 +466,7 @@ size_t EntryIndex::Count(const EntryFilter& filter) const {
 }
 
 std::vector<Entry> EntryIndex::HoldersOf(const SpiffeId& id) const {
-  return List({.spiffe_id = id}, "", entries_.size());
+  return List({.spiffe_id = id}, kFromTheFirst, entries_.size());
 }
 
 }  // namespace writ

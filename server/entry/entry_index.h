@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,6 +57,7 @@ class EntryIndex {
     int64_t expires_at = 0;
     int64_t revision = 0;
     int64_t created_at = 0;
+    int64_t ordinal = 0;
     int32_t x509_ttl_seconds = 0;
     int32_t jwt_ttl_seconds = 0;
     bool admin = false;
@@ -78,10 +80,10 @@ class EntryIndex {
   size_t size() const { return entries_.size(); }
 
   std::optional<Entry> Get(std::string_view id) const;
-  // Matching entries in ID order, after `after`, at most `limit`.
-  std::vector<Entry> List(const EntryFilter& filter, std::string_view after, size_t limit) const;
+  // Matching entries in the order of creation, behind the ordinal `after`, at most `limit`.
+  std::vector<Entry> List(const EntryFilter& filter, int64_t after, size_t limit) const;
   size_t Count(const EntryFilter& filter) const;
-  // In ID order.
+  // In the order of creation.
   std::vector<Entry> HoldersOf(const SpiffeId& id) const;
 
   // The entries that an agent with these selectors is authorized for, in ID order. An expired entry
@@ -119,6 +121,19 @@ class EntryIndex {
  private:
   struct Query;  // a filter in terms of the nodes
   using Entries = std::map<std::string, Record, std::less<>>;
+  struct Older {
+    using is_transparent = void;
+    bool operator()(const Node* a, const Node* b) const {
+      if (a->second.ordinal != b->second.ordinal) return a->second.ordinal < b->second.ordinal;
+      return a->first < b->first;  // of a store that was written by hand
+    }
+    bool operator()(int64_t ordinal, const Node* node) const {
+      return ordinal < node->second.ordinal;
+    }
+    bool operator()(const Node* node, int64_t ordinal) const {
+      return node->second.ordinal < ordinal;
+    }
+  };
   Entries::iterator Remove(Entries::iterator it);  // the next
   IdNode* NodeOf(SpiffeId id) { return &*ids_.try_emplace(std::move(id)).first; }
   void RemoveUnused(const IdNode* node);
@@ -134,8 +149,8 @@ class EntryIndex {
                  int64_t now) const;
   std::optional<Query> Resolve(const EntryFilter& filter) const;
   static bool Matches(const Record& record, const Query& query);
-  // Visits matching entries after `after`, in ID order, until `visit` returns false.
-  void VisitInOrder(const Query& query, std::string_view after,
+  // Visits matching entries behind `after`, in the order of creation, until `visit` returns false.
+  void VisitInOrder(const Query& query, int64_t after,
                     const std::function<bool(const Node&)>& visit) const;
   // Visits all matching entries, in no order, by the shortest list that holds them all.
   void VisitAll(const Query& query, const std::function<void(const Node&)>& visit) const;
@@ -143,6 +158,7 @@ class EntryIndex {
   const SpiffeId server_id_;
   SelectorPool& pool_;
   Entries entries_;
+  std::set<const Node*, Older> by_age_;
   std::unordered_map<SpiffeId, Links> ids_;
   // Each alias under one of its selectors, that which has the fewest: an agent looks at those of
   // its own selectors only.

@@ -35,11 +35,11 @@ void StoreRegistry::OnChanges(const std::vector<Change>& changes) {
     switch (change.kind) {
       case ChangeKind::kEntryPut:
       case ChangeKind::kEntryDeleted:
-        stale_.emplace(false, change.id);
+        stale_.insert_or_assign({false, change.id}, change.entry);
         break;
       case ChangeKind::kAgentPut:
       case ChangeKind::kAgentDeleted:
-        stale_.emplace(true, change.id);
+        stale_.insert_or_assign({true, change.id}, nullptr);
         break;
       case ChangeKind::kBundle:
         break;
@@ -55,15 +55,16 @@ void StoreRegistry::OnChanges(const std::vector<Change>& changes) {
 // asked for again at the next use of the registry.
 void StoreRegistry::Refresh() const {
   std::erase_if(stale_, [this](const auto& changed) REQUIRES(follow_mu_) {
-    return changed.first ? RefreshAgent(changed.second) : RefreshEntry(changed.second);
+    const auto& [is_agent, id] = changed.first;
+    return is_agent ? RefreshAgent(id) : RefreshEntry(id, changed.second.get());
   });
   const bool was_behind = behind_.exchange(!stale_.empty());
   // What was left out is back, and no feed knows.
   if (was_behind && !behind_) ResyncAll();
 }
 
-bool StoreRegistry::RefreshEntry(const std::string& id) const {
-  Result<Entry> entry = store_.entries().Get(id);
+bool StoreRegistry::RefreshEntry(const std::string& id, const Entry* known) const {
+  Result<Entry> entry = known ? Result<Entry>(*known) : store_.entries().Get(id);
   WriterLock lock(mu_);
   if (entry.ok()) {
     entries_.Put(std::move(*entry));
@@ -99,7 +100,7 @@ std::optional<Entry> StoreRegistry::GetEntry(std::string_view id) const {
   return entries_.Get(id);
 }
 
-std::vector<Entry> StoreRegistry::ListEntries(const EntryFilter& filter, std::string_view after,
+std::vector<Entry> StoreRegistry::ListEntries(const EntryFilter& filter, int64_t after,
                                               size_t limit) const {
   CatchUp();
   ReaderLock lock(mu_);
@@ -154,7 +155,7 @@ std::optional<Agent> StoreRegistry::GetAgent(std::string_view id) const {
   return agents_.Get(id);
 }
 
-std::vector<Agent> StoreRegistry::ListAgents(const AgentFilter& filter, std::string_view after,
+std::vector<Agent> StoreRegistry::ListAgents(const AgentFilter& filter, int64_t after,
                                              size_t limit) const {
   CatchUp();
   ReaderLock lock(mu_);

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -55,13 +56,16 @@ struct EntryStamp {
   int64_t created_at;
 };
 
+// Before every ordinal, which an entry and an agent have for as long as they are there.
+inline constexpr int64_t kFromTheFirst = std::numeric_limits<int64_t>::min();
+
 class Registry : public AgentFeeds {
  public:
   static Result<std::unique_ptr<Registry>> Load(Store& store, const TrustDomain& td);
 
   virtual std::optional<Entry> GetEntry(std::string_view id) const = 0;
-  // In ID order, after `after` ("" from the start), at most `limit`.
-  virtual std::vector<Entry> ListEntries(const EntryFilter& filter, std::string_view after,
+  // In the order of creation, behind the ordinal `after` (kFromTheFirst), at most `limit`.
+  virtual std::vector<Entry> ListEntries(const EntryFilter& filter, int64_t after,
                                          size_t limit) const = 0;
   virtual size_t CountEntries(const EntryFilter& filter) const = 0;
 
@@ -77,12 +81,12 @@ class Registry : public AgentFeeds {
   // those before the one that was refused. Costs least when the IDs are in order.
   virtual size_t VisitAuthorized(const SpiffeId& agent, std::span<const std::string> ids, Time now,
                                  const std::function<bool(const Entry&)>& visit) const = 0;
-  // In ID order; every entry that gives out this SPIFFE ID, expired ones too (for the authorization
-  // of callers by their admin and downstream flags).
+  // In the order of creation; every entry that gives out this SPIFFE ID, expired ones too (for the
+  // authorization of callers by their admin and downstream flags).
   virtual std::vector<Entry> EntriesOfId(const SpiffeId& id) const = 0;
 
   virtual std::optional<Agent> GetAgent(std::string_view id) const = 0;
-  virtual std::vector<Agent> ListAgents(const AgentFilter& filter, std::string_view after,
+  virtual std::vector<Agent> ListAgents(const AgentFilter& filter, int64_t after,
                                         size_t limit) const = 0;
   virtual size_t CountAgents(const AgentFilter& filter) const = 0;
 };

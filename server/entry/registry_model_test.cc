@@ -153,14 +153,19 @@ class Model : RandomChanges {
 
   void CompareList() {
     const EntryFilter filter = RandomFilter();
-    const std::string after = Pick(2) == 0 ? "" : RandomEntryId();
+    const int64_t after =
+        Pick(2) == 0 || entries_.empty()
+            ? kFromTheFirst
+            : entries_[static_cast<size_t>(Pick(static_cast<int>(entries_.size())))].ordinal;
     const size_t limit = static_cast<size_t>(1 + Pick(30));
     std::vector<Entry> expected;
     size_t count = 0;
-    for (const Entry& entry : entries_) {
+    std::vector<Entry> by_age = entries_;
+    std::ranges::sort(by_age, {}, &Entry::ordinal);
+    for (const Entry& entry : by_age) {
       if (!Matches(entry, filter)) continue;
       ++count;
-      if (entry.id > after && expected.size() < limit) expected.push_back(entry);
+      if (entry.ordinal > after && expected.size() < limit) expected.push_back(entry);
     }
     ASSERT_EQ(registry_->ListEntries(filter, after, limit), expected);
     ASSERT_EQ(registry_->CountEntries(filter), count);

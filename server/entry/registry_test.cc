@@ -49,7 +49,9 @@ class RegistryTest : public testing::Test {
   }
   std::vector<std::string> Listed(const EntryFilter& filter) const {
     std::vector<std::string> ids;
-    for (const Entry& entry : registry_->ListEntries(filter, "", 100)) ids.push_back(entry.id);
+    for (const Entry& entry : registry_->ListEntries(filter, kFromTheFirst, 100)) {
+      ids.push_back(entry.id);
+    }
     EXPECT_EQ(registry_->CountEntries(filter), ids.size());
     return ids;
   }
@@ -184,20 +186,20 @@ TEST_F(RegistryTest, EntryIsKeptWhole) {
   EXPECT_FALSE(registry_->GetEntry("2"));
   Agent agent{.id = Id(kAgent), .serial = "5", .selectors = {{"n", "1"}}};
   ASSERT_TRUE(store_.agents().CommitAttestation(agent, "", kNow).ok());
-  EXPECT_EQ(*registry_->GetAgent(agent.id.text()), agent);
+  EXPECT_EQ(*registry_->GetAgent(agent.id.text()), *store_.agents().Get(agent.id.text()));
   ASSERT_TRUE(store_.agents().Delete(agent.id.text()).ok());
   EXPECT_FALSE(registry_->GetAgent(agent.id.text()));
 }
 
-TEST_F(RegistryTest, EntriesOfAnIdAreItsHoldersInIdOrder) {
+TEST_F(RegistryTest, EntriesOfAnIdAreItsHoldersInOrderOfCreation) {
   Load();
   Add("2", "/a", kAgent, {{"x", "1"}}, [](Entry& e) { e.admin = true; });
   Add("1", "/a", "/p", {{"x", "1"}});
   Add("3", "/b", "/a", {{"x", "1"}});
   std::vector<Entry> entries = registry_->EntriesOfId(Id("/a"));
   ASSERT_EQ(entries.size(), 2u);
-  EXPECT_EQ(entries[0].id, "1");
-  EXPECT_TRUE(entries[1].admin);
+  EXPECT_EQ(entries[1].id, "1");
+  EXPECT_TRUE(entries[0].admin);
   EXPECT_TRUE(registry_->EntriesOfId(Id("/none")).empty());
 }
 
@@ -309,17 +311,17 @@ TEST_F(RegistryTest, PagesFollowEachOther) {
     Add(id, std::string("/") + id, "/p", {{"a", "1"}});
   }
   for (const EntryFilter& filter : {EntryFilter{}, EntryFilter{.parent_id = Id("/p")}}) {
-    std::string after;
+    int64_t after = kFromTheFirst;
     Ids seen;
     while (true) {
       std::vector<Entry> page = registry_->ListEntries(filter, after, 2);
       if (page.empty()) break;
       EXPECT_LE(page.size(), 2u);
       for (const Entry& entry : page) seen.push_back(entry.id);
-      after = page.back().id;
+      after = page.back().ordinal;
     }
-    EXPECT_EQ(seen, (Ids{"a", "b", "c", "d", "e"}));
-    EXPECT_TRUE(registry_->ListEntries(filter, "", 0).empty());
+    EXPECT_EQ(seen, (Ids{"e", "a", "d", "b", "c"}));
+    EXPECT_TRUE(registry_->ListEntries(filter, kFromTheFirst, 0).empty());
   }
 }
 
@@ -339,7 +341,7 @@ TEST_F(RegistryTest, AgentFilters) {
   });
   auto listed = [&](const AgentFilter& filter) {
     std::string names;
-    for (const Agent& agent : registry_->ListAgents(filter, "", 10)) {
+    for (const Agent& agent : registry_->ListAgents(filter, kFromTheFirst, 10)) {
       names += agent.id.text().back();
     }
     EXPECT_EQ(registry_->CountAgents(filter), names.size());
@@ -358,8 +360,8 @@ TEST_F(RegistryTest, AgentFilters) {
   EXPECT_EQ(listed({.selectors = {{a, SelectorMatch::kExact}}}), "");
   EXPECT_EQ(listed({.selectors = {{abc, SelectorMatch::kSubset}}}), "3");
   EXPECT_EQ(listed({.selectors = {{abc, SelectorMatch::kAny}}}), "3");
-  EXPECT_EQ(registry_->ListAgents({}, Id("/spire/agent/t/1").text(), 1).at(0).id,
-            Id("/spire/agent/t/2"));
+  const int64_t first = registry_->ListAgents({}, kFromTheFirst, 1).at(0).ordinal;
+  EXPECT_EQ(registry_->ListAgents({}, first, 1).at(0).id, Id("/spire/agent/t/2"));
 }
 
 }  // namespace

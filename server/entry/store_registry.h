@@ -8,7 +8,8 @@
 #pragma once
 
 #include <atomic>
-#include <set>
+#include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <unordered_set>
@@ -32,7 +33,7 @@ class StoreRegistry final : public Registry {
   Status LoadAll() EXCLUDES(follow_mu_);
 
   std::optional<Entry> GetEntry(std::string_view id) const override;
-  std::vector<Entry> ListEntries(const EntryFilter& filter, std::string_view after,
+  std::vector<Entry> ListEntries(const EntryFilter& filter, int64_t after,
                                  size_t limit) const override;
   size_t CountEntries(const EntryFilter& filter) const override;
   std::vector<EntryStamp> Authorized(const SpiffeId& agent, Time now) const override;
@@ -42,7 +43,7 @@ class StoreRegistry final : public Registry {
                          const std::function<bool(const Entry&)>& visit) const override;
   std::vector<Entry> EntriesOfId(const SpiffeId& id) const override;
   std::optional<Agent> GetAgent(std::string_view id) const override;
-  std::vector<Agent> ListAgents(const AgentFilter& filter, std::string_view after,
+  std::vector<Agent> ListAgents(const AgentFilter& filter, int64_t after,
                                 size_t limit) const override;
   size_t CountAgents(const AgentFilter& filter) const override;
 
@@ -64,11 +65,12 @@ class StoreRegistry final : public Registry {
   void Tell(const SpiffeId& agent, std::span<const std::string> ids, Time now, Told* told) const
       EXCLUDES(mu_);
   void EndFeed(FeedQueue& feed) EXCLUDES(mu_);
-  using Stale = std::set<std::pair<bool, std::string>>;  // is an agent, ID
+  // Is an agent, ID; the entry where it need not be read.
+  using Stale = std::map<std::pair<bool, std::string>, std::shared_ptr<const Entry>>;
 
   void OnChanges(const std::vector<Change>& changes) EXCLUDES(follow_mu_);
   void Refresh() const REQUIRES(follow_mu_);
-  bool RefreshEntry(const std::string& id) const REQUIRES(follow_mu_);
+  bool RefreshEntry(const std::string& id, const Entry* known) const REQUIRES(follow_mu_);
   bool RefreshAgent(const std::string& id) const REQUIRES(follow_mu_);
 
   // A change on its way to the feeds that it concerns.

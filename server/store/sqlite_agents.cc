@@ -16,7 +16,7 @@ constexpr std::string_view kJoinTokenType = "join_token";
 #define WRIT_SELECT_AGENT                                                                        \
   "SELECT i.text, a.attestation_type, a.serial, a.not_after, a.pending_serial, "                 \
   "a.pending_not_after, a.may_reattest, a.banned, a.selectors, a.agent_version, a.attested_at, " \
-  "a.id FROM agents a JOIN ids i ON i.id = a.id "
+  "a.id, a.ordinal FROM agents a JOIN ids i ON i.id = a.id "
 
 Status NoAgent(std::string_view id) { return NotFound("no agent has the ID " + Printable(id)); }
 
@@ -35,6 +35,7 @@ Result<Agent> ReadAgent(Sqlite& db, const Statement& row) {
       .selectors = std::move(selectors),
       .agent_version = row.Text(9),
       .attested_at = row.Int(10),
+      .ordinal = row.Int(12),
   };
 }
 
@@ -56,17 +57,19 @@ Result<std::optional<StoredAgent>> FindAgent(Sqlite& db, std::string_view id) {
 Status PutAgent(SqliteWrite& write, const Agent& agent, const std::optional<StoredAgent>& old) {
   const int64_t number = old ? old->number : TRY(AcquireId(write.db, agent.id));
   const std::string selectors = TRY(AcquireSelectors(write.db, agent.selectors));
+  const bool moved = !old || old->selectors != selectors;
+  TRY(write.Append(ChangeKind::kAgentPut, agent.id.text(),
+                   moved ? std::optional<std::string>("") : std::nullopt));
+  const int64_t ordinal =
+      old ? old->agent.ordinal : static_cast<int64_t>(write.changes.back().sequence);
   TRY(write.db.Run(
       "INSERT OR REPLACE INTO agents (id, attestation_type, serial, not_after, pending_serial, "
-      "pending_not_after, may_reattest, banned, selectors, agent_version, attested_at) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "pending_not_after, may_reattest, banned, selectors, agent_version, attested_at, "
+      "ordinal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       number, agent.attestation_type, agent.serial, agent.not_after, agent.pending_serial,
       agent.pending_not_after, agent.may_reattest, agent.banned, Blob{selectors},
-      agent.agent_version, agent.attested_at));
-  if (old) TRY(ReleaseSelectors(write.db, old->selectors));
-  const bool moved = !old || old->selectors != selectors;
-  return write.Append(ChangeKind::kAgentPut, agent.id.text(),
-                      moved ? std::optional<std::string>("") : std::nullopt);
+      agent.agent_version, agent.attested_at, ordinal));
+  return old ? ReleaseSelectors(write.db, old->selectors) : OkStatus();
 }
 
 // Takes the token out of the store; InvalidArgument when it may not be used. The message never

@@ -16,7 +16,7 @@ namespace {
   ", e.selectors, e.revision, e.created_at, "                                                   \
   "e.expires_at, e.x509_ttl, e.jwt_ttl, e.admin, e.downstream, e.store_svid, "                  \
   "e.has_additional_attributes, e.disable_x509_svid_prefetch, e.jwt_svid_include_jti, e.hint, " \
-  "e.dns_names, e.federates_with "
+  "e.dns_names, e.federates_with, e.ordinal "
 #define WRIT_SELECT_ENTRY                                                               \
   "SELECT " WRIT_COLUMNS(                                                               \
       "s.text",                                                                         \
@@ -65,6 +65,7 @@ Result<Entry> BuildEntry(const Statement& row, SpiffeId spiffe_id, SpiffeId pare
       .has_additional_attributes = row.Bool(12),
       .disable_x509_svid_prefetch = row.Bool(13),
       .jwt_svid_include_jti = row.Bool(14),
+      .ordinal = row.Int(18),
   };
 }
 
@@ -136,8 +137,8 @@ Status WriteRow(Sqlite& db, const Entry& entry, const Key& key) {
   return db.Run(
       "INSERT INTO entries (entry_id, spiffe_id, parent_id, selectors, revision, created_at, "
       "expires_at, x509_ttl, jwt_ttl, admin, downstream, store_svid, has_additional_attributes, "
-      "disable_x509_svid_prefetch, jwt_svid_include_jti, hint, dns_names, federates_with) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "disable_x509_svid_prefetch, jwt_svid_include_jti, hint, dns_names, federates_with, ordinal) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
       "ON CONFLICT (entry_id) DO UPDATE SET spiffe_id = excluded.spiffe_id, "
       "parent_id = excluded.parent_id, selectors = excluded.selectors, "
       "revision = excluded.revision, expires_at = excluded.expires_at, "
@@ -151,7 +152,7 @@ Status WriteRow(Sqlite& db, const Entry& entry, const Key& key) {
       entry.expires_at, entry.x509_ttl_seconds, entry.jwt_ttl_seconds, entry.admin,
       entry.downstream, entry.store_svid, entry.has_additional_attributes,
       entry.disable_x509_svid_prefetch, entry.jwt_svid_include_jti, entry.hint,
-      StoredList(entry.dns_names), StoredList(entry.federates_with));
+      StoredList(entry.dns_names), StoredList(entry.federates_with), entry.ordinal);
 }
 
 Result<EntryOutcome> EditEntry(SqliteWrite& write, const EntryStore::Update& update) {
@@ -162,6 +163,7 @@ Result<EntryOutcome> EditEntry(SqliteWrite& write, const EntryStore::Update& upd
   CHECK(edited->id == stored->id);
   edited->revision = stored->revision + 1;
   edited->created_at = stored->created_at;
+  edited->ordinal = stored->ordinal;
   Key old_key = TRY(KeyOf(write.db, update.id));
   Key key = TRY(AcquireKey(write.db, *edited));
   std::optional<Entry> similar = TRY(FindSimilar(write.db, key, update.id));
@@ -174,6 +176,7 @@ Result<EntryOutcome> EditEntry(SqliteWrite& write, const EntryStore::Update& upd
   std::optional<std::string> moved_from;
   if (!ReachAlike(*stored, *edited)) moved_from = stored->spiffe_id.text();
   TRY(write.Append(ChangeKind::kEntryPut, update.id, std::move(moved_from)));
+  write.changes.back().entry = std::make_shared<const Entry>(*edited);
   return EntryOutcome{OkStatus(), std::move(*edited)};
 }
 
@@ -193,8 +196,11 @@ Result<EntryOutcome> InsertEntry(SqliteWrite& write, Entry entry) {
     return EntryOutcome{AlreadyExists("another entry has the ID " + entry.id), {}};
   }
   entry.revision = 0;
-  TRY(WriteRow(write.db, entry, key));
   TRY(write.Append(ChangeKind::kEntryPut, entry.id, ""));
+  Change& change = write.changes.back();
+  entry.ordinal = static_cast<int64_t>(change.sequence);
+  TRY(WriteRow(write.db, entry, key));
+  change.entry = std::make_shared<const Entry>(entry);
   return EntryOutcome{OkStatus(), std::move(entry)};
 }
 

@@ -42,6 +42,14 @@ Result<int64_t> AcquireSelector(Sqlite& db, const Selector& selector) {
   return number;
 }
 
+// By the last row's number, which costs nothing to ask for; a guess, and bounded as one.
+Result<size_t> ExpectedRows(Sqlite& db, const char* max_of_ids) {
+  constexpr int64_t kGuessMax = 1'000'000;
+  Statement row = TRY(db.Query(max_of_ids));
+  if (!TRY(row.Step())) return size_t{0};
+  return static_cast<size_t>(std::clamp<int64_t>(row.Int(0), 0, kGuessMax));
+}
+
 }  // namespace
 
 Status BrokenRow(std::string_view what) {
@@ -109,6 +117,8 @@ Result<Selectors> ReadSelectors(Sqlite& db, std::string_view stored) {
 
 Result<InternedTables> InternedTables::Read(Sqlite& db) {
   InternedTables tables;
+  tables.ids_.reserve(TRY(ExpectedRows(db, "SELECT max(id) FROM ids")));
+  tables.selectors_.reserve(TRY(ExpectedRows(db, "SELECT max(id) FROM selectors")));
   Statement ids = TRY(db.Query("SELECT id, text FROM ids"));
   while (TRY(ids.Step())) tables.ids_.emplace(ids.Int(0), TRY(StoredId(ids.Bytes(1))));
   Statement selectors = TRY(db.Query("SELECT id, type, value FROM selectors"));

@@ -140,7 +140,22 @@ constexpr char kVersion4[] = R"(
 CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at <> 0;
 )";
 
-constexpr const char* kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4};
+// Lists come in the order of creation: by the number of the change that created. What was there
+// before has numbers below those.
+constexpr char kVersion5[] = R"(
+ALTER TABLE entries ADD COLUMN ordinal INTEGER NOT NULL DEFAULT 0;
+UPDATE entries SET ordinal = o.place FROM (
+  SELECT entry_id AS id, -row_number() OVER (ORDER BY created_at DESC, entry_id DESC) AS place
+  FROM entries
+) AS o WHERE o.id = entries.entry_id;
+ALTER TABLE agents ADD COLUMN ordinal INTEGER NOT NULL DEFAULT 0;
+UPDATE agents SET ordinal = o.place FROM (
+  SELECT a.id AS id, -row_number() OVER (ORDER BY a.attested_at DESC, i.text DESC) AS place
+  FROM agents a JOIN ids i ON i.id = a.id
+) AS o WHERE o.id = agents.id;
+)";
+
+constexpr const char* kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 Status RunStep(Sqlite& db, const char* step, int64_t version) {
   TRY(db.RunScript(step));

@@ -103,6 +103,29 @@ TEST_F(SqliteSchemaTest, StoreOfVersion1OpensWithAllThatItHolds) {
   EXPECT_TRUE(store.Check(true).ok());
 }
 
+TEST_F(SqliteSchemaTest, WhatCameBeforeOrdinalsIsOrderedByItsTimeAndBeforeAllNew) {
+  WriteFile(kVersion1File);
+  WriteFile(R"(
+INSERT INTO ids VALUES (3, 'spiffe://example.org/spire/agent/join_token/s', 1);
+INSERT INTO entries SELECT 'e0', spiffe_id, 1, selectors, 0, created_at + 5, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, '', '', '' FROM entries;
+INSERT INTO entries SELECT 'e2', spiffe_id, 3, selectors, 0, created_at - 5, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, '', '', '' FROM entries WHERE entry_id = 'e1';
+INSERT INTO agents SELECT 3, attestation_type, '78', not_after, '', 0, 0, 0, selectors, '', 4
+  FROM agents;
+)");
+  std::unique_ptr<Store> store = OpenSqliteStore({.path = path_}).value();
+  const Entry e1 = *store->entries().Get("e1");
+  EXPECT_LT(store->entries().Get("e2")->ordinal, e1.ordinal);
+  EXPECT_GT(store->entries().Get("e0")->ordinal, e1.ordinal);
+  EXPECT_LT(store->entries().Get("e0")->ordinal, 0);
+  const std::string agent = "spiffe://example.org/spire/agent/join_token/";
+  EXPECT_LT(store->agents().Get(agent + "s")->ordinal, store->agents().Get(agent + "t")->ordinal);
+  Entry added{.spiffe_id = e1.spiffe_id, .parent_id = e1.parent_id, .selectors = {{"a", "b"}}};
+  auto made = store->entries().Create({added}, FromUnixSeconds(1), [] { return "e9"; });
+  EXPECT_GT(made->at(0).entry->ordinal, 0);
+}
+
 TEST_F(SqliteSchemaTest, NewerVersionIsRefusedAndLeftAlone) {
   ASSERT_TRUE(OpenSqliteStore({.path = path_}).value()->Close().ok());
   WriteFile("PRAGMA user_version = 99");

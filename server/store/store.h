@@ -47,6 +47,8 @@ struct Change {
   // differs in more than what it says of itself): the SPIFFE ID that it gave out before, "" when it
   // is new. Of an agent that is new or whose selectors changed: "".
   std::optional<std::string> moved_from;
+  // What a listener need not ask for: of kEntryPut, the entry as this change left it, if known.
+  std::shared_ptr<const Entry> entry = nullptr;
 };
 
 class ChangeFeed {
@@ -116,6 +118,7 @@ struct Agent {
   Selectors selectors;
   std::string agent_version;  // what PostStatus told
   int64_t attested_at = 0;    // Unix seconds
+  int64_t ordinal = 0;        // rises in the order in which agents first came; the store sets it
   friend bool operator==(const Agent&, const Agent&) = default;
 };
 

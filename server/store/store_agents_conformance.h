@@ -16,6 +16,7 @@ TEST_P(StoreConformance, AgentComesBackWhole) {
   agent.agent_version = "1.2.3";
   agent.selectors = {{"x509pop", "a"}, {"x509pop", "b"}};
   ASSERT_TRUE(store_->agents().CommitAttestation(agent, "", clock_.Now()).ok());
+  agent.ordinal = 1;
   EXPECT_EQ(*store_->agents().Get(agent.id.text()), agent);
   std::vector<Agent> all;
   uint64_t sequence = 0;
@@ -33,6 +34,7 @@ TEST_P(StoreConformance, ReattestationReplacesTheAgentAndKeepsItsVersion) {
   agent.agent_version = "";
   ASSERT_TRUE(store_->agents().CommitAttestation(agent, "", clock_.Now()).ok());
   agent.agent_version = "1.2.3";
+  agent.ordinal = 1;
   EXPECT_EQ(*store_->agents().Get(agent.id.text()), agent);
 }
 
@@ -115,6 +117,7 @@ TEST_P(StoreConformance, AgentEditIsAllOrNothing) {
   EXPECT_EQ(refused.status(), FailedPrecondition("no"));
   EXPECT_TRUE(agents.Edit(agent.id.text(), [](Agent&) { return OkStatus(); }).ok());
   EXPECT_EQ(*store_->changes().LastSequence(), before);
+  agent.ordinal = 1;
   EXPECT_EQ(*agents.Get(agent.id.text()), agent);
   auto edited = agents.Edit(agent.id.text(), [](Agent& a) {
     a.pending_serial = "9";
@@ -133,7 +136,9 @@ TEST_P(StoreConformance, DeletingAnAgentTakesItsTokensAliasAndNothingElse) {
   Agent agent = TestAgent("/spire/agent/join_token/t1");
   ASSERT_TRUE(agents.CommitAttestation(agent, "t1", clock_.Now()).ok());
   EntryOutcome own = Create(TestEntry("/web", "/spire/agent/join_token/t1", {{"unix", "uid:1"}}));
-  EXPECT_EQ(*store_->entries().Get("alias-1"), AliasOf("t1", "alias-1"));
+  Entry alias = AliasOf("t1", "alias-1");
+  alias.ordinal = 1;
+  EXPECT_EQ(*store_->entries().Get("alias-1"), alias);
   const uint64_t before = *store_->changes().LastSequence();
   ASSERT_TRUE(agents.Delete(agent.id.text()).ok());
   EXPECT_EQ(store_->entries().Get("alias-1").code(), Code::kNotFound);

@@ -30,6 +30,7 @@ TEST_P(StoreConformance, EntryComesBackWhole) {
   ASSERT_TRUE(outcome.status.ok());
   entry.id = "entry-1";
   entry.created_at = Now();
+  entry.ordinal = 1;
   EXPECT_EQ(*outcome.entry, entry);
   EXPECT_EQ(*store_->entries().Get("entry-1"), entry);
   EXPECT_EQ(AllEntries(), std::vector{entry});
@@ -280,6 +281,53 @@ TEST_P(StoreConformance, EveryChangeIsInTheSequenceAndHeardInOrder) {
                          {ChangeKind::kEntryDeleted, "entry-1"}}));
   ASSERT_EQ(heard_.size(), 4u);
   for (size_t i = 0; i < heard_.size(); ++i) EXPECT_EQ(heard_[i].sequence, i + 1);
+}
+
+TEST_P(StoreConformance, OrdinalsRiseInTheOrderOfCreationAndStay) {
+  Agent agent = TestAgent("/spire/agent/join_token/a");
+  ASSERT_TRUE(store_->agents().CommitAttestation(agent, "", clock_.Now()).ok());
+  const int64_t agents_first = store_->agents().Get(agent.id.text())->ordinal;
+  const int64_t first = Create(TestEntry("/z", "/node", {{"a", "1"}})).entry->ordinal;
+  const int64_t second = Create(TestEntry("/a", "/node", {{"a", "1"}})).entry->ordinal;
+  EXPECT_LT(first, second);
+  const EntryOutcome edited = Edit("entry-1", [](Entry stored) -> Result<Entry> {
+    stored.ordinal = 99;
+    stored.hint = "h";
+    return stored;
+  });
+  EXPECT_EQ(edited.entry->ordinal, first);
+  EXPECT_EQ(store_->entries().Get("entry-1")->ordinal, first);
+  agent.serial = "77";
+  ASSERT_TRUE(store_->agents().CommitAttestation(agent, "", clock_.Now()).ok());
+  EXPECT_EQ(store_->agents().Get(agent.id.text())->ordinal, agents_first);
+  const Agent other = TestAgent("/spire/agent/join_token/0");
+  ASSERT_TRUE(store_->agents().CommitAttestation(other, "", clock_.Now()).ok());
+  EXPECT_GT(store_->agents().Get(other.id.text())->ordinal, agents_first);
+}
+
+TEST_P(StoreConformance, AnEntryThatAChangeBringsIsTheStoredOne) {
+  const auto expect_stored = [this] {
+    ASSERT_FALSE(heard_.empty());
+    const std::shared_ptr<const Entry> brought = heard_.back().entry;
+    if (!brought) return;
+    EXPECT_EQ(*brought, *store_->entries().Get("entry-1"));
+    EXPECT_EQ(AllEntries(), std::vector{*brought});
+  };
+  Entry entry = TestEntry("/a", "/node", {{"b", "2"}, {"a", "1"}});
+  entry.dns_names = {"z.example.org", "a.example.org"};
+  entry.federates_with = {"other.org", "example.com"};
+  entry.hint = "h";
+  Create(entry);
+  expect_stored();
+  Edit("entry-1", [](Entry stored) -> Result<Entry> {
+    stored.created_at = 7;
+    stored.revision = 70;
+    stored.selectors.Insert({"a", "0"});
+    return stored;
+  });
+  expect_stored();
+  Delete("entry-1");
+  EXPECT_EQ(heard_.back().entry, nullptr);
 }
 
 TEST_P(StoreConformance, ChangesSayHowFarTheyReach) {

@@ -137,7 +137,9 @@ EntryOutcome FakeStore::Rep::CreateOne(State& state, std::vector<Change>& change
     return {AlreadyExists("another entry has the ID " + entry.id), {}};
   }
   entry.revision = 0;
-  changes.push_back({0, ChangeKind::kEntryPut, entry.id, ""});
+  entry.ordinal = static_cast<int64_t>(state.sequence + changes.size() + 1);
+  changes.push_back(
+      {0, ChangeKind::kEntryPut, entry.id, "", std::make_shared<const Entry>(entry)});
   state.entries.emplace(entry.id, entry);
   return {OkStatus(), std::move(entry)};
 }
@@ -168,6 +170,7 @@ EntryOutcome FakeStore::Rep::EditOne(State& state, std::vector<Change>& changes,
   }
   edited->revision = it->second.revision + 1;
   edited->created_at = it->second.created_at;
+  edited->ordinal = it->second.ordinal;
   changes.push_back({0, ChangeKind::kEntryPut, update.id, std::nullopt});
   if (!ReachAlike(it->second, *edited)) changes.back().moved_from = it->second.spiffe_id.text();
   it->second = *edited;
@@ -273,6 +276,9 @@ Status FakeStore::Rep::Agents::CommitAttestation(const Agent& agent, std::string
       stored.agent_version = old->second.agent_version;
     }
     changes.push_back({0, ChangeKind::kAgentPut, agent.id.text(), std::nullopt});
+    stored.ordinal = old != state.agents.end()
+                         ? old->second.ordinal
+                         : static_cast<int64_t>(state.sequence + changes.size());
     if (old == state.agents.end() || old->second.selectors != stored.selectors) {
       changes.back().moved_from = "";
     }

@@ -187,7 +187,8 @@ Duration Simulation::Trouble() {
     default: {
       if (!server_.running() || !world_.Chance(0.2)) break;
       SimAgent& agent = AnyAgent();
-      std::vector<Agent> known = server_.running()->state->registry->ListAgents({}, "", 1000);
+      const Registry& registry = *server_.running()->state->registry;
+      std::vector<Agent> known = registry.ListAgents({}, kFromTheFirst, 1000);
       for (const Agent& one : known) {
         if (one.id.text() != agent.contact.own_id) continue;
         agent.may_be_refused |=
