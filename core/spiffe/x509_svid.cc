@@ -74,7 +74,8 @@ Result<SpiffeId> SpiffeIdOf(const Certificate& certificate, std::string_view bes
     if (beside.empty() || !uri.starts_with(passed_over)) uris.push_back(uri);
   }
   if (uris.size() != 1) {
-    return InvalidArgument("expected a certificate with exactly one URI SAN, got " +
+    return InvalidArgument("expected a certificate with exactly one URI SAN" +
+                           (beside.empty() ? "" : " beside those of " + passed_over) + ", got " +
                            std::to_string(uris.size()));
   }
   return TRY(SpiffeId::Parse(uris.front()), "read the URI SAN of a certificate");
