@@ -60,15 +60,15 @@ Result<std::string> AddressBytes(const std::string& address) {
   if (inet_pton(AF_INET6, address.c_str(), bytes.data()) == 1) return Unmapped(std::move(bytes));
   bytes.resize(kIpv4Bytes);
   if (inet_pton(AF_INET, address.c_str(), bytes.data()) == 1) return bytes;
-  return Internal("the node's IP address is not known, so it cannot be compared with the "
-                  "certificate's (verify_client_ip)");
+  return Internal("client IP not available for verification: it is not known where the node calls "
+                  "from, and verify_client_ip compares that with the certificate's IP SANs");
 }
 
 }  // namespace
 
 Result<std::map<std::string, std::string, std::less<>>> SanSelectorsOf(const Certificate& leaf,
                                                                        const TrustDomain& td) {
-  const std::string prefix = "x509pop://" + td.name() + "/";
+  const std::string prefix = std::string(kSanScheme) + "://" + td.name() + "/";
   std::map<std::string, std::string, std::less<>> selectors;
   for (std::string_view uri : leaf.uri_sans()) {
     if (!uri.starts_with(prefix)) continue;

@@ -20,6 +20,9 @@
 
 namespace writ {
 
+// Of the URI SANs that make selectors.
+inline constexpr std::string_view kSanScheme = "x509pop";
+
 // Key and value of each URI SAN x509pop://<trust domain>/<key>/<value>; of two with one key the
 // later counts. One without a value is passed over.
 Result<std::map<std::string, std::string, std::less<>>> SanSelectorsOf(const Certificate& leaf,

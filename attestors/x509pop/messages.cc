@@ -11,6 +11,10 @@ namespace {
 constexpr size_t kSignatureBytesMax = 1024;    // RSA 8192
 constexpr size_t kEcdsaNumberBytesMax = 66;    // P-521
 
+// As SPIRE begins what it says of such messages, so that one search in logs finds both.
+constexpr std::string_view kNoPayload = "failed to unmarshal data";
+constexpr std::string_view kNoResponse = "unable to unmarshal challenge response";
+
 std::string_view MemberOf(PopProof proof) {
   return proof == PopProof::kRsa ? "rsa_signature" : "ecdsa_signature";
 }
@@ -84,10 +88,14 @@ std::string WritePopPayload(const std::vector<std::string>& certificates_der) {
 }
 
 Result<std::vector<std::string>> ReadPopPayload(std::string_view text, size_t certificates_max) {
-  Json json = TRY(ParseObject(text), "attestation payload");
+  Json json = TRY(ParseObject(text), kNoPayload);
   const Json* member = json.Find("certificates");
-  const Json::Array* certificates = member == nullptr ? nullptr : member->AsArray();
-  if (certificates == nullptr || certificates->empty()) {
+  const bool is_there = member != nullptr && !member->IsNull();
+  const Json::Array* certificates = is_there ? member->AsArray() : nullptr;
+  if (is_there && certificates == nullptr) {
+    return InvalidArgument("expected \"certificates\" with a list").Annotate(kNoPayload);
+  }
+  if (!is_there || certificates->empty()) {
     return InvalidArgument("attestation payload: no certificate to attest");
   }
   if (certificates->size() > certificates_max) {
@@ -99,9 +107,9 @@ Result<std::vector<std::string>> ReadPopPayload(std::string_view text, size_t ce
   for (const Json& certificate : *certificates) {
     const std::string* base64 = certificate.AsString();
     if (base64 == nullptr) {
-      return InvalidArgument("attestation payload: a certificate is no base64 text");
+      return InvalidArgument("a certificate is no base64 text").Annotate(kNoPayload);
     }
-    ders.push_back(TRY(Base64Decode(*base64), "attestation payload: certificate"));
+    ders.push_back(TRY(Base64Decode(*base64), std::string(kNoPayload) + ": certificate"));
   }
   return ders;
 }
@@ -128,16 +136,15 @@ Result<std::string> WritePopResponse(PopProof proof, const PopResponse& response
 }
 
 Result<PopResponse> ReadPopResponse(PopProof proof, std::string_view text) {
-  Json object = TRY(ProofIn(proof, text), "challenge response");
+  Json object = TRY(ProofIn(proof, text), kNoResponse);
   PopResponse response;
-  response.nonce = TRY(NonceIn(object), "challenge response");
+  response.nonce = TRY(NonceIn(object), kNoResponse);
   if (proof == PopProof::kRsa) {
-    response.signature =
-        TRY(BytesIn(object, "signature", kSignatureBytesMax), "challenge response");
+    response.signature = TRY(BytesIn(object, "signature", kSignatureBytesMax), kNoResponse);
     return response;
   }
-  std::string r = TRY(BytesIn(object, "r", kEcdsaNumberBytesMax), "challenge response");
-  std::string s = TRY(BytesIn(object, "s", kEcdsaNumberBytesMax), "challenge response");
+  std::string r = TRY(BytesIn(object, "r", kEcdsaNumberBytesMax), kNoResponse);
+  std::string s = TRY(BytesIn(object, "s", kEcdsaNumberBytesMax), kNoResponse);
   response.signature = EcdsaToDer(r, s);
   return response;
 }

@@ -48,13 +48,21 @@ TEST(PopMessagesTest, HostilePayloadsAreRefused) {
         R"({"certificates":["AQ==","AQ==","AQ=="]})"}) {
     EXPECT_EQ(ReadPopPayload(text, 2).code(), Code::kInvalidArgument) << text;
   }
+  auto said = [](const char* text) { return ReadPopPayload(text, 2).status().message(); };
+  EXPECT_TRUE(said("payload").starts_with("failed to unmarshal data: "));
+  EXPECT_TRUE(said(R"({"certificates":1})").starts_with("failed to unmarshal data: "));
+  EXPECT_TRUE(said(R"({"certificates":["!"]})").starts_with("failed to unmarshal data: "));
+  EXPECT_NE(said("{}").find("no certificate to attest"), std::string::npos);
   EXPECT_FALSE(ReadPopPayload(std::string(100'000, '['), 2).ok());
 }
 
 TEST(PopMessagesTest, AMessageOfTheOtherProofIsRefused) {
   EXPECT_FALSE(ReadPopChallenge(PopProof::kRsa, WritePopChallenge(PopProof::kEcdsa, kNonce)).ok());
   std::string response = *WritePopResponse(PopProof::kRsa, {kNonce, "s"});
-  EXPECT_EQ(ReadPopResponse(PopProof::kEcdsa, response).code(), Code::kInvalidArgument);
+  Status status = ReadPopResponse(PopProof::kEcdsa, response).status();
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_TRUE(status.message().starts_with("unable to unmarshal challenge response: "))
+      << status.message();
 }
 
 TEST(PopMessagesTest, NoncesAndNumbersHaveTheirSizes) {

@@ -3,7 +3,7 @@
 // AuthoritiesAbove: every certificate that vouches for a leaf. Where authorities are cross-signed,
 // a leaf has more than one valid path to a root, and a node is known by all of them.
 //
-// Trust: the chain is hostile; the paths tried are bounded. Threads: a free function.
+// Trust: the chain is hostile; its paths are limited (kPathsMax). Threads: a free function.
 #pragma once
 
 #include <span>
@@ -14,8 +14,6 @@
 #include "core/crypto/x509.h"
 
 namespace writ {
-
-inline constexpr size_t kPopPathsMax = 32;
 
 // `chain`: the leaf, then intermediates in any order. Each certificate above the leaf on a valid
 // path to one of `roots`, once; none when the leaf is a root itself. PermissionDenied when no path

@@ -56,6 +56,24 @@ TEST_F(PathsTest, APathThatHoldsIsFoundBesideOneThatDoesNot) {
             (Certificates{middle_.certificate, root_.certificate}));
 }
 
+TEST_F(PathsTest, NamesMayBeTheSameOrEmpty) {
+  for (const char* name : {"", "acme"}) {
+    Pki::Issued root = pki_.Root(name);
+    Pki::Issued middle = pki_.Intermediate(name, root);
+    for (const char* node : {"node", name}) {
+      Pki::Issued leaf = pki_.Node(node, middle);
+      EXPECT_EQ(*Above({leaf.certificate, middle.certificate},
+                       {pki_.Root(name).certificate, root.certificate}),
+                (Certificates{middle.certificate, root.certificate}));
+      EXPECT_EQ(Above({leaf.certificate, middle.certificate}, {pki_.Root(name).certificate}).code(),
+                Code::kPermissionDenied);
+      EXPECT_EQ(Above({leaf.certificate}, {root.certificate}).code(), Code::kPermissionDenied);
+    }
+    EXPECT_EQ(Above({pki_.Root(name).certificate}, {root.certificate}).code(),
+              Code::kPermissionDenied);
+  }
+}
+
 TEST_F(PathsTest, ALeafThatIsARootHasNothingAbove) {
   EXPECT_TRUE(Above({root_.certificate}, {root_.certificate})->empty());
 }

@@ -52,13 +52,15 @@ class Pki {
     cert.not_after = clock_->Now() + life;
     return cert;
   }
+  // As Go does it: no authority key ID where the issuer's name is the subject's.
   static Issued Sign(const CertificateTemplate& cert, std::shared_ptr<KeySigner> key,
                      const Issued& issuer) {
-    return {Parse(SignCertificate(cert, key->Public(),
-                                  {.name_der = issuer.certificate.subject_der(),
-                                   .subject_key_id = issuer.certificate.subject_key_id(),
-                                   .signer = issuer.key.get()})),
-            key};
+    Issuer509 by{issuer.certificate.subject_der(), issuer.certificate.subject_key_id(),
+                 issuer.key.get()};
+    if (cert.subject.common_name == issuer.certificate.subject_common_name()) {
+      by.subject_key_id.clear();
+    }
+    return {Parse(SignCertificate(cert, key->Public(), by)), key};
   }
   static Certificate Parse(const Result<std::string>& der) {
     EXPECT_TRUE(der.ok()) << der.status().ToString();

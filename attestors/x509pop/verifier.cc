@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The server's half of x509pop: verifies the chain, asks the node to sign, and says who it is.
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <utility>
@@ -92,20 +93,24 @@ Status Verifier::VerifyPki(std::span<const Certificate> chain) {
   return OkStatus();
 }
 
-// The leaf is an SVID of this trust domain like any that a peer would take, below the prefix.
+// The leaf is an SVID of this trust domain, below the prefix. A peer would take it but for the URIs
+// that are selectors here; without them it is held to every rule.
 Status Verifier::VerifySvid(std::span<const Certificate> chain) {
   const TrustDomain& td = rules_->needs.trust_domain;
   const Time now = rules_->needs.clock->Now();
   const std::vector<Certificate> roots = rules_->needs.roots();
   Bundle bundle{.trust_domain = td};
   for (const Certificate& root : roots) bundle.x509.push_back({root});
-  Result<VerifiedX509Svid> svid = VerifyX509Svid(chain, std::span(&bundle, 1), now);
+  Result<VerifiedX509Svid> svid = VerifyX509Svid(chain, std::span(&bundle, 1), now, kSanScheme);
   if (!svid.ok()) {
-    return PermissionDenied(svid.status().message()).Annotate("certificate verification failed");
+    const bool has_id = std::ranges::any_of(
+        chain.front().uri_sans(), [](std::string_view uri) { return uri.starts_with("spiffe:"); });
+    return PermissionDenied(svid.status().message())
+        .Annotate(has_id ? "certificate verification failed" : "valid SVID x509 cert not found");
   }
   std::string_view path = svid->id.path();
   if (!path.starts_with(rules_->svid_prefix) || path.size() == rules_->svid_prefix.size()) {
-    return PermissionDenied("x509 cert doesn't match SVID prefix: expected a path below " +
+    return PermissionDenied("x509 cert doesnt match SVID prefix: expected a path below " +
                             rules_->svid_prefix + ", got " + svid->id.text());
   }
   svid_path_trimmed_ = path.substr(rules_->svid_prefix.size());

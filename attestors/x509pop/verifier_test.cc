@@ -177,7 +177,10 @@ TEST_F(X509PopVerifierTest, TheAddressIsComparedOnWish) {
   options_.verify_client_ip = true;
   EXPECT_TRUE(Begin("10.1.2.3")->Next(payload).ok());
   EXPECT_EQ(Begin("192.0.2.1")->Next(payload).code(), Code::kPermissionDenied);
-  EXPECT_EQ(Begin("")->Next(payload).code(), Code::kInternal);
+  Status unknown = Begin("")->Next(payload).status();
+  EXPECT_EQ(unknown.code(), Code::kInternal);
+  EXPECT_TRUE(unknown.message().starts_with("client IP not available for verification"))
+      << unknown.message();
 }
 
 TEST_F(X509PopVerifierTest, HostileMessagesAreRefused) {
@@ -212,11 +215,63 @@ TEST_F(X509PopVerifierTest, AnSvidIsExchangedForTheAgentsId) {
         "spiffe://other.org/spire-exchange/host", "spiffe://example.org/spire-exchangehost/x"}) {
     EXPECT_EQ(Attest(pki_.Node("", root_, {id})).code(), Code::kPermissionDenied) << id;
   }
-  // An SVID has exactly one URI.
-  EXPECT_EQ(Attest(pki_.Node("", root_, {"spiffe://example.org/spire-exchange/host",
-                                         "x509pop://example.org/a/b"})).code(),
+  Status elsewhere = Attest(pki_.Node("", root_, {"spiffe://example.org/somesvid"})).status();
+  EXPECT_TRUE(elsewhere.message().starts_with("x509 cert doesnt match SVID prefix"))
+      << elsewhere.message();
+}
+
+TEST_F(X509PopVerifierTest, AnSvidMayBringSelectors) {
+  UseSpiffeMode();
+  const std::string id = "spiffe://example.org/spire-exchange/testhost";
+  Result<NodeVerdict> verdict = Attest(
+      pki_.Node("node", middle_, {"x509pop://example.org/env/prod", id,
+                                  "x509pop://example.org/key/path/to/value",
+                                  "x509pop://other.org/not/ours"}),
+      {middle_.certificate});
+  ASSERT_TRUE(verdict.ok()) << verdict.status().ToString();
+  EXPECT_EQ(verdict->agent_path, "x509pop/testhost");
+  EXPECT_TRUE(verdict->selectors.Contains({"x509pop", "san:env:prod"}));
+  EXPECT_TRUE(verdict->selectors.Contains({"x509pop", "san:key:path/to/value"}));
+  EXPECT_EQ(verdict->selectors.size(), 6u);  // two authorities, the serial and the name besides
+}
+
+TEST_F(X509PopVerifierTest, AnSvidHasOneIdAndNoUriButSelectors) {
+  UseSpiffeMode();
+  const std::string id = "spiffe://example.org/spire-exchange/testhost";
+  for (const std::vector<std::string>& uris : std::vector<std::vector<std::string>>{
+           {id, id},
+           {id, "spiffe://example.org/spire-exchange/other"},
+           {id, "spiffe://other.org/a", "x509pop://example.org/a/b"},
+           {id, "https://example.org"},
+           {id, "x509pop:example.org/a/b"},
+           {id, "X509POP://example.org/a/b"},
+           {id, "x509popx://example.org/a/b"}}) {
+    EXPECT_EQ(Attest(pki_.Node("", root_, uris)).code(), Code::kPermissionDenied) << uris[1];
+  }
+  for (const std::vector<std::string>& uris :
+       std::vector<std::vector<std::string>>{{}, {"x509pop://example.org/a/b"}}) {
+    Status status = Attest(pki_.Node("node", root_, uris)).status();
+    EXPECT_EQ(status.code(), Code::kPermissionDenied);
+    EXPECT_TRUE(status.message().starts_with("valid SVID x509 cert not found"))
+        << status.message();
+  }
+}
+
+TEST_F(X509PopVerifierTest, NamesMayBeTheSameAllTheWay) {
+  Pki::Issued root = pki_.Root("");
+  Pki::Issued middle = pki_.Intermediate("", root);
+  ASSERT_TRUE(WriteFileAtomic(options_.ca_bundle_path, root.certificate.ToPem(), 0644).ok());
+  EXPECT_TRUE(Attest(pki_.Node("node", middle), {middle.certificate}).ok());
+  EXPECT_TRUE(Attest(pki_.Node("", middle), {middle.certificate}).ok());
+  EXPECT_EQ(Attest(pki_.Node("", middle)).code(), Code::kPermissionDenied);
+  Pki::Issued other = pki_.Root("");
+  EXPECT_EQ(Attest(pki_.Node("", other), {other.certificate}).code(), Code::kPermissionDenied);
+  UseSpiffeMode();
+  td_roots_ = {root.certificate};
+  const std::string id = "spiffe://example.org/spire-exchange/a";
+  EXPECT_EQ(Attest(pki_.Node("", middle, {id}), {middle.certificate})->agent_path, "x509pop/a");
+  EXPECT_EQ(Attest(pki_.Node("", other, {id}), {other.certificate}).code(),
             Code::kPermissionDenied);
-  EXPECT_EQ(Attest(pki_.Node("node", root_)).code(), Code::kPermissionDenied);
 }
 
 TEST_F(X509PopVerifierTest, TheSvidPrefixIsASetting) {

@@ -85,6 +85,7 @@ Result<std::string> SignSelfSigned(const CertificateTemplate& cert, Signer& sign
 inline constexpr size_t kCertificateBytesMax = 64 << 10;
 inline constexpr size_t kCertificatesMax = 1000;  // of one text or one run of DER
 inline constexpr int kChainLengthMax = 10;        // from a leaf to its root
+inline constexpr size_t kPathsMax = 32;           // from one leaf to roots
 
 class Certificate {
  public:
@@ -129,11 +130,18 @@ class Certificate {
   std::shared_ptr<const Rep> rep_;
 };
 
-// Path validation of RFC 5280 section 6 by OpenSSL against `roots`, at `now`, with the leaf first.
-// Roots need not be self-signed (partial chains end at any of them). Key usages and SPIFFE rules
-// are the caller's (core/spiffe/svid.h). The verified path, leaf first, root last. PermissionDenied
-// says which certificate failed and why.
+// Path validation of RFC 5280 section 6 by OpenSSL against `roots`, at `now`, with the leaf first
+// and intermediates in any order. Roots need not be self-signed (a path ends at any of them). Who
+// signed is told by signatures: names and key identifiers only say where to look. Key usages and
+// SPIFFE rules are the caller's (core/spiffe/svid.h). The verified path, leaf first, root last.
+// PermissionDenied says which certificate failed and why.
 Result<std::vector<Certificate>> VerifyChain(std::span<const Certificate> chain,
                                              std::span<const Certificate> roots, Time now);
+
+// Every path that is valid, at least one and at most kPathsMax: there are several where
+// authorities are cross-signed.
+Result<std::vector<std::vector<Certificate>>> VerifyEveryPath(std::span<const Certificate> chain,
+                                                              std::span<const Certificate> roots,
+                                                              Time now);
 
 }  // namespace writ

@@ -22,14 +22,15 @@
 
 namespace writ {
 
-// The SPIFFE ID of a certificate: exactly one URI SAN and it parses.
-Result<SpiffeId> SpiffeIdOf(const Certificate& certificate);
+// The SPIFFE ID of a certificate: exactly one URI SAN and it parses. Here and below, URIs of the
+// scheme `beside` may stand with it where one is given; no other ever may.
+Result<SpiffeId> SpiffeIdOf(const Certificate& certificate, std::string_view beside = {});
 
 inline constexpr size_t kX509ChainMax = 20;  // certificates
 
 // The leaf rules of X509-SVID: one URI SAN, an ID with a path, not a CA, digitalSignature set,
 // keyCertSign and cRLSign not set. Returns its ID.
-Result<SpiffeId> CheckX509Leaf(const Certificate& leaf);
+Result<SpiffeId> CheckX509Leaf(const Certificate& leaf, std::string_view beside = {});
 // The rules of a signing certificate (sections 2, 4.2, 4.3): CA, keyCertSign; its ID, when it has
 // one, has no path and is in `td`.
 Status CheckX509Authority(const Certificate& certificate, const TrustDomain& td);
@@ -43,7 +44,8 @@ struct VerifiedX509Svid {
 // root without any key usage extension is taken, as RFC 5280 has it for trust anchors).
 // `bundles`: the leaf's trust domain picks the bundle; NotFound when none is for it.
 Result<VerifiedX509Svid> VerifyX509Svid(std::span<const Certificate> chain,
-                                        std::span<const Bundle> bundles, Time now);
+                                        std::span<const Bundle> bundles, Time now,
+                                        std::string_view beside = {});
 
 struct JwtSvid {
   SpiffeId id;

@@ -67,17 +67,22 @@ Status CheckPath(std::span<const Certificate> path, const TrustDomain& td) {
 
 }  // namespace
 
-Result<SpiffeId> SpiffeIdOf(const Certificate& certificate) {
-  const std::vector<std::string>& uris = certificate.uri_sans();
+Result<SpiffeId> SpiffeIdOf(const Certificate& certificate, std::string_view beside) {
+  std::vector<std::string_view> uris;
+  const std::string passed_over = std::string(beside) + "://";
+  for (const std::string& uri : certificate.uri_sans()) {
+    if (beside.empty() || !uri.starts_with(passed_over)) uris.push_back(uri);
+  }
   if (uris.size() != 1) {
-    return InvalidArgument("expected a certificate with exactly one URI SAN, got " +
+    return InvalidArgument("expected a certificate with exactly one URI SAN" +
+                           (beside.empty() ? "" : " beside those of " + passed_over) + ", got " +
                            std::to_string(uris.size()));
   }
   return TRY(SpiffeId::Parse(uris.front()), "read the URI SAN of a certificate");
 }
 
-Result<SpiffeId> CheckX509Leaf(const Certificate& leaf) {
-  SpiffeId id = TRY(SpiffeIdOf(leaf));
+Result<SpiffeId> CheckX509Leaf(const Certificate& leaf, std::string_view beside) {
+  SpiffeId id = TRY(SpiffeIdOf(leaf, beside));
   std::string who = "leaf certificate of " + id.text();
   if (id.path().empty()) return InvalidArgument(who + " must have a SPIFFE ID with a path");
   if (leaf.is_ca()) return InvalidArgument(who + " must not have the CA flag");
@@ -102,14 +107,15 @@ Status CheckX509Authority(const Certificate& certificate, const TrustDomain& td)
 }
 
 Result<VerifiedX509Svid> VerifyX509Svid(std::span<const Certificate> chain,
-                                        std::span<const Bundle> bundles, Time now) {
+                                        std::span<const Bundle> bundles, Time now,
+                                        std::string_view beside) {
   if (chain.empty()) return InvalidArgument("certificate chain is empty");
   if (chain.size() > kX509ChainMax) {
     return InvalidArgument("certificate chain has " + std::to_string(chain.size()) +
                            " certificates, more than the " + std::to_string(kX509ChainMax) +
                            " allowed");
   }
-  SpiffeId id = TRY(CheckX509Leaf(chain.front()));
+  SpiffeId id = TRY(CheckX509Leaf(chain.front(), beside));
   for (const Certificate& intermediate : chain.subspan(1)) TRY(CheckSigning(intermediate));
   for (const Bundle& bundle : bundles) {
     if (!id.MemberOf(bundle.trust_domain)) continue;

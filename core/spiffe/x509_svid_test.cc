@@ -195,6 +195,8 @@ TEST_F(X509SvidTest, ReadsTheIdOfACertificate) {
   EXPECT_EQ(SpiffeIdOf(Golden("ca")[0]).value().text(), "spiffe://example.org");
   EXPECT_EQ(SpiffeIdOf(Golden("no_uri")[0]).code(), Code::kInvalidArgument);
   EXPECT_EQ(SpiffeIdOf(Golden("two_uris")[0]).code(), Code::kInvalidArgument);
+  EXPECT_EQ(SpiffeIdOf(Golden("two_uris")[0], "x509pop").code(), Code::kInvalidArgument);
+  EXPECT_EQ(SpiffeIdOf(Golden("second_uri_foreign")[0], "x509pop").code(), Code::kInvalidArgument);
 }
 
 }  // namespace

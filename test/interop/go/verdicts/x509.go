@@ -177,6 +177,7 @@ func x509SVIDs() ([]Case, map[string]map[string]json.RawMessage) {
 		cases = append(cases, x509Case("intermediate: "+name, "main", leaf(between), between))
 	}
 	cases = append(cases, chainCases(bundles)...)
+	cases = append(cases, twinCases(bundles)...)
 	return append(cases, x509Mutants()...), bundles
 }
 
