@@ -347,10 +347,13 @@ void AgentSelf::OnTainted(const std::set<std::string>& authority_key_ids) {
     if (identity_) chain = identity_->chain;
   }
   // Once for each: a server that goes on signing with it is not asked again and again. The one that
-  // is tainted may stand above what signed the leaf.
+  // is tainted may stand above what signed the leaf; a certificate that does not say whose key signed
+  // it counts as signed by it.
+  std::set<std::string> news = authority_key_ids;
+  for (const std::string& id : tainted_) news.erase(id);
   const bool is_new = std::any_of(chain.begin(), chain.end(), [&](const Certificate& certificate) {
     const std::string& id = certificate.authority_key_id();
-    return authority_key_ids.contains(id) && !tainted_.contains(id);
+    return id.empty() ? !news.empty() : news.contains(id);
   });
   tainted_ = authority_key_ids;
   if (is_new) renew_at_ = options_.clock->Now();

@@ -18,7 +18,8 @@ bool RestsOn(const HeldX509& svid, const std::set<std::string>& authority_key_id
   const Result<std::vector<Certificate>> chain = Certificate::ChainFromDer(svid.chain_der);
   if (!chain.ok()) return true;  // what cannot be read is not relied on
   return std::any_of(chain->begin(), chain->end(), [&](const Certificate& certificate) {
-    return authority_key_ids.contains(certificate.authority_key_id());
+    const std::string& id = certificate.authority_key_id();
+    return id.empty() ? !authority_key_ids.empty() : authority_key_ids.contains(id);
   });
 }
 

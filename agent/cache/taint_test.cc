@@ -51,6 +51,19 @@ TEST_F(TaintTest, AChainRestsOnWhateverSignedOneOfItsCertificates) {
   EXPECT_FALSE(RestsOn(svid, {leaf.certificate.subject_key_id(), "another"}));
 }
 
+TEST_F(TaintTest, ACertificateThatNamesNoKeyMayBeAnyones) {
+  const Authority root = Make("root");
+  const auto signer = std::make_shared<KeySigner>(KeyType::kEcP256);
+  const std::string der = SignCertificate(Template("root"), signer->Public(),
+                                          {root.certificate.subject_der(), "", root.signer.get()})
+                              .value();
+  ASSERT_EQ(Certificate::FromDer(der)->authority_key_id(), "");
+  HeldX509 svid;
+  svid.chain_der = der;
+  EXPECT_TRUE(RestsOn(svid, {"any"}));
+  EXPECT_FALSE(RestsOn(svid, {}));
+}
+
 TEST_F(TaintTest, WhatCannotBeReadIsNotReliedOn) {
   HeldX509 svid;
   svid.chain_der = "junk";
