@@ -154,6 +154,7 @@ Status WiredAgent::MakeParts() {
                                      .attestation = attestation_.get(),
                                      .refusals = &refusals_,
                                      .clock = &clock_,
+                                     .random = &random_,
                                      .log = log_});
   why_ = MakeWhy(WhyApiOptions::Scope::kCallerAlone);
   admin_why_ = MakeWhy(WhyApiOptions::Scope::kEveryProcess);

@@ -20,12 +20,15 @@ using entryv1::Entry;
 using WireEntry = spire::api::types::Entry;
 
 constexpr int kBatchMax = 500;  // entries in one call
+constexpr char kPrefetchFlag[] = "--disable-x509-svid-prefetch";
+constexpr char kJtiFlag[] = "--jwt-svid-include-jti";
 
 // The flags of create and update, as they were written.
 struct EntryFlags {
   std::string id, spiffe_id, parent_id, x509_ttl, jwt_ttl, hint, expires_at, file;
   std::vector<std::string> selectors, dns_names;
   bool admin = false, downstream = false, store_svid = false;
+  bool disable_x509_svid_prefetch = false, jwt_svid_include_jti = false;
   CLI::App* app = nullptr;
 
   bool Given(const std::string& flag) const { return app->count(flag) > 0; }
@@ -51,6 +54,10 @@ void AddEntryFlags(CLI::App* app, EntryFlags& flags) {
   app->add_flag("--admin", flags.admin, "May call the server's administrative API");
   app->add_flag("--downstream", flags.downstream, "A server below this one");
   app->add_flag("--store-svid", flags.store_svid, "For SVID stores, never for workloads");
+  app->add_flag(kPrefetchFlag, flags.disable_x509_svid_prefetch,
+                "Agents fetch the X.509-SVID when a workload asks, not ahead");
+  app->add_flag(kJtiFlag, flags.jwt_svid_include_jti,
+                "Each JWT-SVID is a new one with a jti of its own, never a cached one");
   AddChecked(*app, "--expires-at", flags.expires_at, "Unix seconds or 2027-01-31T12:00:00Z",
              CheckTime);
   app->add_option("--file", flags.file, "YAML or JSON file of one or many entries; - is stdin");
@@ -94,6 +101,12 @@ Status FillEntry(const EntryFlags& flags, WireEntry& entry, spire::api::types::E
   mask.set_downstream(flags.Given("--downstream"));
   entry.set_store_svid(flags.store_svid);
   mask.set_store_svid(flags.Given("--store-svid"));
+  if (flags.Given(kPrefetchFlag) || flags.Given(kJtiFlag)) {
+    auto* attributes = entry.mutable_additional_attributes();
+    attributes->set_disable_x509_svid_prefetch(flags.disable_x509_svid_prefetch);
+    attributes->set_jwt_svid_include_jti(flags.jwt_svid_include_jti);
+    mask.set_additional_attributes(true);
+  }
   return OkStatus();
 }
 
@@ -150,7 +163,7 @@ Status CheckFileAlone(Session& session, const EntryFlags& flags) {
   if (flags.file.empty()) return OkStatus();
   for (const char* flag : {"--spiffe-id", "--parent-id", "--selector", "--x509-ttl", "--jwt-ttl",
                            "--dns-name", "--hint", "--admin", "--downstream", "--store-svid",
-                           "--expires-at"}) {
+                           "--expires-at", kPrefetchFlag, kJtiFlag}) {
     if (flags.Given(flag)) {
       return session.WrongUse(std::string("--file says entries whole: ") + flag +
                               " cannot stand beside it");
@@ -191,6 +204,25 @@ Status CreateEntries(Session& session, const EntryFlags& flags) {
   return ReportEntries(session, all.results(), "created");
 }
 
+// An update has one mask for all additional attributes: those that no flag names are sent as they
+// are.
+Status KeepOtherAttributes(const Target& target, Entry::Stub& stub, const EntryFlags& flags,
+                           WireEntry& entry) {
+  if (flags.Given(kPrefetchFlag) == flags.Given(kJtiFlag)) return OkStatus();
+  entryv1::GetEntryRequest request;
+  request.set_id(flags.id);
+  request.mutable_output_mask()->set_additional_attributes(true);
+  const WireEntry held = TRY(Call(target, stub, &Entry::Stub::GetEntry, request));
+  auto* attributes = entry.mutable_additional_attributes();
+  if (flags.Given(kPrefetchFlag)) {
+    attributes->set_jwt_svid_include_jti(held.additional_attributes().jwt_svid_include_jti());
+  } else {
+    attributes->set_disable_x509_svid_prefetch(
+        held.additional_attributes().disable_x509_svid_prefetch());
+  }
+  return OkStatus();
+}
+
 Status UpdateEntries(Session& session, const EntryFlags& flags) {
   Target target = ServerTarget(session);
   Entry::Stub stub(target.channel);
@@ -206,6 +238,7 @@ Status UpdateEntries(Session& session, const EntryFlags& flags) {
     WireEntry entry;
     TRY(FillEntry(flags, entry, *request.mutable_input_mask()));
     entry.set_id(flags.id);
+    TRY(KeepOtherAttributes(target, stub, flags, entry));
     *request.add_entries() = std::move(entry);
   }
   auto response = TRY(Call(target, stub, &Entry::Stub::BatchUpdateEntry, request));
@@ -330,7 +363,9 @@ void AddEntryCommands(CLI::App& app, Session& session) {
       *noun, session, "create", "Register a workload, or many from a file",
       "  writ entry create --spiffe-id spiffe://example.org/web \\\n"
       "    --parent-id spiffe://example.org/node1 --selector unix:uid:1000 --x509-ttl 1h\n"
-      "  writ entry create --file entries.yaml",
+      "  writ entry create --spiffe-id spiffe://example.org/batch --jwt-svid-include-jti \\\n"
+      "    --parent-id spiffe://example.org/node1 --selector unix:uid:1001\n"
+      "  writ entry create --file entries.yaml   # or SPIRE's registration JSON",
       [&session, create] { return CreateEntries(session, *create); });
   AddEntryFlags(command, *create);
   command->add_option("--entry-id", create->id, "The entry's ID (default: made by the server)");
@@ -341,7 +376,11 @@ void AddEntryCommands(CLI::App& app, Session& session) {
                        "  writ entry update --id 4e7f... --x509-ttl 30m\n"
                        "  writ entry update --id 4e7f... --hint \"\" --dns-name \"\" --admin=false "
                        "--expires-at 0   # clears them\n"
-                       "  writ entry update --id 4e7f... --selector unix:uid:1001",
+                       "  writ entry update --id 4e7f... --disable-x509-svid-prefetch "
+                       "--jwt-svid-include-jti=false\n"
+                       "  writ entry update --id 4e7f... --selector unix:uid:1001\n"
+                       "  writ entry list --output json > entries.json   # edit it, then\n"
+                       "  writ entry update --file entries.json",
                        [&session, update] { return UpdateEntries(session, *update); });
   AddEntryFlags(command, *update);
   command->add_option("--id", update->id, "The entry's ID");

@@ -65,11 +65,26 @@ Status AddSelector(const YamlNode& value, WireEntry& entry) {
   return OkStatus();
 }
 
-using SetMember = std::function<Status(const YamlNode&, WireEntry&)>;
+struct Member;
+using Members = std::map<std::string, Member, std::less<>>;
+struct Member {
+  std::function<Status(const YamlNode&, WireEntry&)> set;
+  const Members* members = nullptr;  // of a map, which are then set as well
+};
 
-#define SET(body) [](const YamlNode& v, WireEntry& e) -> Status { body; return OkStatus(); }
-const std::map<std::string, SetMember, std::less<>>& Members() {
-  static const std::map<std::string, SetMember, std::less<>> kMembers{
+#define SET(body) {[](const YamlNode& v, WireEntry& e) -> Status { body; return OkStatus(); }}
+const Members& AttributeMembers() {
+  static const Members kMembers{
+      {"disable_x509_svid_prefetch",
+       SET(e.mutable_additional_attributes()->set_disable_x509_svid_prefetch(TRY(BoolOf(v))))},
+      {"jwt_svid_include_jti",
+       SET(e.mutable_additional_attributes()->set_jwt_svid_include_jti(TRY(BoolOf(v))))},
+  };
+  return kMembers;
+}
+
+const Members& EntryMembers() {
+  static const Members kMembers{
       {"id", SET(e.set_id(TRY(TextOf(v))))},
       {"entry_id", SET(e.set_id(TRY(TextOf(v))))},
       {"spiffe_id", SET(*e.mutable_spiffe_id() = TRY(IdMessage(TRY(TextOf(v)))))},
@@ -89,7 +104,14 @@ const std::map<std::string, SetMember, std::less<>>& Members() {
       {"downstream", SET(e.set_downstream(TRY(BoolOf(v))))},
       {"store_svid", SET(e.set_store_svid(TRY(BoolOf(v))))},
       {"expires_at", SET(e.set_expires_at(TRY(UnixSeconds(TRY(TextOf(v))))))},
+      {"entryExpiry", SET(e.set_expires_at(TRY(UnixSeconds(TRY(TextOf(v))))))},  // SPIRE's files
       {"hint", SET(e.set_hint(TRY(TextOf(v))))},
+      {"additional_attributes",
+       {[](const YamlNode&, WireEntry& e) {
+          e.mutable_additional_attributes();  // there, even if nothing stands in it
+          return OkStatus();
+        },
+        &AttributeMembers()}},
       // What `entry list` prints besides; the server's to say, so passed over.
       {"revision_number", SET((void)v; (void)e)},
       {"created_at", SET((void)v; (void)e)},
@@ -103,24 +125,32 @@ std::string Place(const std::string& name, const YamlNode& node) {
   return name + ":" + std::to_string(node.line) + ":" + std::to_string(node.column);
 }
 
-Result<WireEntry> EntryFromNode(const YamlNode& node, const std::string& name) {
+// Sets what the map `node` says; `name` is the file's, for errors.
+Status SetAll(const YamlNode& node, const Members& members, const std::string& what,
+              const std::string& name, WireEntry& entry) {
   if (node.kind != YamlNode::Kind::kMap) {
-    return InvalidArgument(Place(name, node) + ": an entry is a map of its fields, not " +
+    return InvalidArgument(Place(name, node) + ": " + what + " is a map of its fields, not " +
                            std::string(KindName(node.kind)));
   }
-  WireEntry entry;
   for (const auto& [key, value] : node.members) {
-    auto setter = Members().find(key.text);
-    if (setter == Members().end()) {
+    auto member = members.find(key.text);
+    if (member == members.end()) {
       std::string known;
-      for (const auto& [member, unused] : Members()) {
-        known += (known.empty() ? "" : ", ") + member;
-      }
+      for (const auto& [one, unused] : members) known += (known.empty() ? "" : ", ") + one;
       return InvalidArgument(Place(name, key) + ": unknown field '" + Printable(key.text) +
                              "'; known are " + known);
     }
-    TRY(setter->second(value, entry), Place(name, value) + ": " + key.text);
+    TRY(member->second.set(value, entry), Place(name, value) + ": " + key.text);
+    if (const Members* inner = member->second.members) {
+      TRY(SetAll(value, *inner, key.text, name, entry));
+    }
   }
+  return OkStatus();
+}
+
+Result<WireEntry> EntryFromNode(const YamlNode& node, const std::string& name) {
+  WireEntry entry;
+  TRY(SetAll(node, EntryMembers(), "an entry", name, entry));
   return entry;
 }
 
@@ -136,6 +166,13 @@ Json TextsJson(const google::protobuf::RepeatedPtrField<std::string>& texts) {
   Json list = Json::MakeArray();
   for (const std::string& text : texts) list.Add(text);
   return list;
+}
+
+Json AttributesJson(const WireEntry::AdditionalAttributes& attributes) {
+  Json json = Json::MakeObject();
+  json.Set("disable_x509_svid_prefetch", attributes.disable_x509_svid_prefetch());
+  json.Set("jwt_svid_include_jti", attributes.jwt_svid_include_jti());
+  return json;
 }
 
 }  // namespace
@@ -219,6 +256,9 @@ Json EntryJson(const WireEntry& entry) {
   json.Set("downstream", entry.downstream());
   json.Set("store_svid", entry.store_svid());
   json.Set("hint", entry.hint());
+  if (entry.has_additional_attributes()) {
+    json.Set("additional_attributes", AttributesJson(entry.additional_attributes()));
+  }
   json.Set("expires_at", int64_t{entry.expires_at()});
   json.Set("revision_number", int64_t{entry.revision_number()});
   json.Set("created_at", int64_t{entry.created_at()});
@@ -231,10 +271,15 @@ void PrintEntry(std::ostream& out, const WireEntry& entry, Time now) {
     selectors.push_back(selector.type() + ":" + selector.value());
   }
   std::vector<std::string> dns(entry.dns_names().begin(), entry.dns_names().end());
+  std::vector<std::string> federates(entry.federates_with().begin(),
+                                     entry.federates_with().end());
   std::vector<std::string> flags;
   if (entry.admin()) flags.emplace_back("admin");
   if (entry.downstream()) flags.emplace_back("downstream");
   if (entry.store_svid()) flags.emplace_back("store_svid");
+  const WireEntry::AdditionalAttributes& attributes = entry.additional_attributes();
+  if (attributes.disable_x509_svid_prefetch()) flags.emplace_back("disable_x509_svid_prefetch");
+  if (attributes.jwt_svid_include_jti()) flags.emplace_back("jwt_svid_include_jti");
   PrintFields(out, {{"Entry ID", entry.id()},
                     {"SPIFFE ID", IdText(entry.spiffe_id())},
                     {"Parent ID", IdText(entry.parent_id())},
@@ -242,6 +287,7 @@ void PrintEntry(std::ostream& out, const WireEntry& entry, Time now) {
                     {"X.509-SVID TTL", TtlText(entry.x509_svid_ttl())},
                     {"JWT-SVID TTL", TtlText(entry.jwt_svid_ttl())},
                     {"DNS names", Joined(dns)},
+                    {"Federates with", Joined(federates)},
                     {"Hint", entry.hint()},
                     {"Flags", Joined(flags)},
                     {"Expires", entry.expires_at() == 0 ? "" : TimeText(entry.expires_at(), now)},

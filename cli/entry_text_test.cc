@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 namespace writ {
 namespace {
+
+using WireEntry = spire::api::types::Entry;
 
 TEST(EntryTextTest, ReadsManyEntriesOfAYamlFile) {
   auto entries = EntriesFromFile(
@@ -26,15 +30,44 @@ TEST(EntryTextTest, ReadsManyEntriesOfAYamlFile) {
   EXPECT_EQ((*entries)[1].dns_names(0), "b.test");
 }
 
+// Every member that SPIRE's registration files may have, by its name and in its form.
 TEST(EntryTextTest, ReadsSpiresJsonFile) {
   auto entries = EntriesFromFile(
-      R"({"entries": [{"selectors": [{"type": "unix", "value": "uid:1111"}],
-          "spiffe_id": "spiffe://example.org/Blog", "parent_id": "spiffe://example.org/node",
-          "x509_svid_ttl": 200, "admin": true}]})",
+      R"({"entries": [
+           {"selectors": [{"type": "unix", "value": "uid:7"}, {"type": "unix", "value": "gid:8"}],
+            "spiffe_id": "spiffe://example.org/press",
+            "parent_id": "spiffe://example.org/spire/agent/join_token/abc",
+            "x509_svid_ttl": 200, "jwt_svid_ttl": 30, "admin": true, "downstream": true,
+            "hint": "internal", "entry_id": "press-1", "entryExpiry": 1801396800,
+            "dns_names": ["press.test", "print.test"], "federates_with": ["other.org"],
+            "revision_number": 3, "created_at": 1700000000,
+	    "additional_attributes": {"disable_x509_svid_prefetch": true}},
+           {"selectors": [{"type": "vault", "value": "path:a"}],
+            "spiffe_id": "spiffe://example.org/stored", "parent_id": "spiffe://example.org/node",
+            "store_svid": true, "additional_attributes": {"jwt_svid_include_jti": true}}]})",
       "f");
   ASSERT_TRUE(entries.ok()) << entries.status().ToString();
-  EXPECT_EQ((*entries)[0].selectors(0).type(), "unix");
-  EXPECT_EQ((*entries)[0].x509_svid_ttl(), 200);
+  ASSERT_EQ(entries->size(), 2u);
+  WireEntry press;
+  press.set_id("press-1");
+  *press.mutable_spiffe_id() = *IdMessage("spiffe://example.org/press");
+  *press.mutable_parent_id() = *IdMessage("spiffe://example.org/spire/agent/join_token/abc");
+  *press.add_selectors() = *SelectorMessage("unix:uid:7");
+  *press.add_selectors() = *SelectorMessage("unix:gid:8");
+  press.set_x509_svid_ttl(200);
+  press.set_jwt_svid_ttl(30);
+  press.set_admin(true);
+  press.set_downstream(true);
+  press.set_hint("internal");
+  press.set_expires_at(1801396800);
+  press.add_dns_names("press.test");
+  press.add_dns_names("print.test");
+  press.add_federates_with("other.org");
+  press.mutable_additional_attributes()->set_disable_x509_svid_prefetch(true);
+  EXPECT_EQ((*entries)[0].SerializeAsString(), press.SerializeAsString());
+  EXPECT_TRUE((*entries)[1].store_svid());
+  EXPECT_FALSE((*entries)[1].additional_attributes().disable_x509_svid_prefetch());
+  EXPECT_TRUE((*entries)[1].additional_attributes().jwt_svid_include_jti());
 }
 
 TEST(EntryTextTest, NamesThePlaceOfAMistake) {
@@ -45,6 +78,11 @@ TEST(EntryTextTest, NamesThePlaceOfAMistake) {
   EXPECT_TRUE(said("- admin: maybe\n").starts_with("f:1:10: admin: expected true or false"));
   EXPECT_TRUE(said("- selectors: unix\n").starts_with("f:1:14: selectors: expected a list"));
   EXPECT_TRUE(said("- text\n").starts_with("f:1:3: an entry is a map"));
+  EXPECT_EQ(said("- additional_attributes: {jti: true}\n"),
+            "f:1:27: unknown field 'jti'; known are disable_x509_svid_prefetch, "
+            "jwt_svid_include_jti");
+  EXPECT_TRUE(said("- additional_attributes: true\n")
+                  .starts_with("f:1:26: additional_attributes is a map of its fields, not text"));
   EXPECT_EQ(said("entries: []\n"), "f holds no entry");
 }
 
@@ -57,7 +95,7 @@ TEST(EntryTextTest, LifetimesAreDurationsOrSeconds) {
 }
 
 TEST(EntryTextTest, JsonHoldsEveryField) {
-  spire::api::types::Entry entry;
+  WireEntry entry;
   entry.set_id("e1");
   *entry.mutable_spiffe_id() = *IdMessage("spiffe://example.org/web");
   *entry.mutable_parent_id() = *IdMessage("spiffe://example.org/node");
@@ -68,6 +106,64 @@ TEST(EntryTextTest, JsonHoldsEveryField) {
             R"("x509_svid_ttl":0,"jwt_svid_ttl":0,"federates_with":[],"dns_names":[],)"
             R"("admin":false,"downstream":false,"store_svid":false,"hint":"","expires_at":0,)"
             R"("revision_number":0,"created_at":0})");
+}
+
+// All that the message knows, so that a new field of it fails here.
+WireEntry FullEntry() {
+  WireEntry entry;
+  entry.set_id("e1");
+  *entry.mutable_spiffe_id() = *IdMessage("spiffe://example.org/web");
+  *entry.mutable_parent_id() = *IdMessage("spiffe://example.org/node");
+  *entry.add_selectors() = *SelectorMessage("unix:uid:1");
+  *entry.add_selectors() = *SelectorMessage("unix:path:/opt/a \"b\": c");
+  entry.set_x509_svid_ttl(3600);
+  entry.set_jwt_svid_ttl(300);
+  entry.add_federates_with("other.org");
+  entry.set_admin(true);
+  entry.set_downstream(true);
+  entry.set_expires_at(1801396800);
+  entry.add_dns_names("b.test");
+  entry.add_dns_names("a.test");
+  entry.set_store_svid(true);
+  entry.set_hint("say \"true\": {no} # more\n");
+  entry.mutable_additional_attributes()->set_disable_x509_svid_prefetch(true);
+  entry.mutable_additional_attributes()->set_jwt_svid_include_jti(true);
+  return entry;
+}
+
+TEST(EntryTextTest, WhatIsPrintedAsJsonIsReadBackWhole) {
+  WireEntry printed = FullEntry();
+  printed.set_revision_number(4);
+  printed.set_created_at(1700000000);
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  printed.GetReflection()->ListFields(printed, &fields);
+  ASSERT_EQ(static_cast<int>(fields.size()), WireEntry::descriptor()->field_count());
+  const auto& attributes = printed.additional_attributes();
+  attributes.GetReflection()->ListFields(attributes, &fields);
+  ASSERT_EQ(static_cast<int>(fields.size()), attributes.descriptor()->field_count());
+
+  const Json file = Json::MakeObject().Set("entries", Json::MakeArray().Add(EntryJson(printed)));
+  for (bool pretty : {false, true}) {
+    auto read = EntriesFromFile(file.Dump(pretty), "f");
+    ASSERT_TRUE(read.ok()) << read.status().ToString();
+    // Revision and time of creation are the server's to say.
+    EXPECT_EQ((*read)[0].SerializeAsString(), FullEntry().SerializeAsString());
+  }
+  WireEntry plain;
+  *plain.mutable_spiffe_id() = *IdMessage("spiffe://example.org/web");
+  *plain.mutable_parent_id() = *IdMessage("spiffe://example.org/node");
+  EXPECT_EQ((*EntriesFromFile(EntryJson(plain).Dump(), "f"))[0].SerializeAsString(),
+            plain.SerializeAsString());
+}
+
+TEST(EntryTextTest, TextNamesEveryFlagThatIsSet) {
+  std::ostringstream out;
+  PrintEntry(out, FullEntry(), FromUnixSeconds(1801396800));
+  EXPECT_NE(out.str().find("admin, downstream, store_svid, disable_x509_svid_prefetch, "
+                           "jwt_svid_include_jti\n"),
+            std::string::npos)
+      << out.str();
+  EXPECT_NE(out.str().find("other.org"), std::string::npos) << out.str();
 }
 
 }  // namespace

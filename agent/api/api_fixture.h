@@ -53,6 +53,7 @@ class TableJwtSource final : public JwtSource {
   Result<HeldJwt> Fetch(const Entry& entry, std::vector<std::string> audience,
                         MonoTime deadline) override;
   void Fail(Status status);
+  void AwaitFetch();  // until there was one
   // The token is there before anybody asks for it.
   void Hold(const Entry& entry, const std::string& audience, std::string token);
 
@@ -60,6 +61,8 @@ class TableJwtSource final : public JwtSource {
   Mutex mu_;
   std::map<std::pair<std::string, std::string>, std::string> held_ GUARDED_BY(mu_);
   Status failure_ GUARDED_BY(mu_);
+  bool fetched_ GUARDED_BY(mu_) = false;
+  CondVar fetched_first_;
 };
 
 // A process that has connected to a socket and whose connection this process speaks on.
@@ -104,8 +107,8 @@ class ApiFixture : public testing::Test {
   TempDir dir_;
   std::string socket_ = dir_ / "public/workload.sock";
   std::string admin_socket_ = dir_ / "agent/admin.sock";
-  FakeClock clock_;
   SystemClock system_clock_;
+  FakeClock clock_{system_clock_.Now()};  // the deadlines of calls are by the system's
   SystemRandom random_;
   FakeLog log_;
   std::shared_ptr<Signer> signer_;

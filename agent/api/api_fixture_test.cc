@@ -86,6 +86,8 @@ void TableAttestor::Answer(pid_t pid, Result<std::vector<Selector>> selectors) {
 Result<HeldJwt> TableJwtSource::Fetch(const Entry& entry, std::vector<std::string> audience,
                                       MonoTime) {
   MutexLock lock(mu_);
+  fetched_ = true;
+  fetched_first_.NotifyAll();
   if (!failure_.ok()) return failure_;
   HeldJwt jwt;
   jwt.token = entry.spiffe_id.text() + "|";
@@ -100,7 +102,13 @@ std::optional<HeldJwt> TableJwtSource::Held(const Entry& entry,
   if (audience.size() != 1 || found == held_.end()) return std::nullopt;
   HeldJwt jwt;
   jwt.token = found->second;
+  jwt.renew_at = Time::max();
   return jwt;
+}
+
+void TableJwtSource::AwaitFetch() {
+  MutexLock lock(mu_);
+  while (!fetched_) fetched_first_.Wait(mu_);
 }
 
 void TableJwtSource::Hold(const Entry& entry, const std::string& audience, std::string token) {
@@ -159,6 +167,7 @@ ApiFixture::ApiFixture(Duration swap_grace, bool bundles_for_all) {
                             .attestation = attestation_.get(),
                             .refusals = &refusals_,
                             .clock = &clock_,
+                            .random = &random_,
                             .log = &log_});
   why_ = MakeWhy(WhyApiOptions::Scope::kCallerAlone);
   admin_why_ = MakeWhy(WhyApiOptions::Scope::kEveryProcess);

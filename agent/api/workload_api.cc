@@ -21,13 +21,13 @@ namespace {
 class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::CallbackService {
  public:
   explicit SpiffeWorkloadApi(const WorkloadApiOptions& options)
-      : attesters_("attest", kAttestersCount, kAttestationsWaitingMax),
-        jwt_fetchers_("jwt", kJwtFetchersCount, kJwtFetchesWaitingMax),
+      : jwts_({.source = options.jwt, .clock = options.clock, .random = options.random}),
+        attesters_("attest", kAttestersCount, kAttestationsWaitingMax),
         limit_(options.calls_per_second, options.clock),
         bundles_for_all_(options.bundles_for_all),
         calls_{.options = options,
                .attesters = &attesters_,
-               .jwt_fetchers = &jwt_fetchers_,
+               .jwts = &jwts_,
                .limit = &limit_},
         streams_{.cache = options.cache,
                  .attestation = options.attestation,
@@ -43,7 +43,9 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
   void ServeOn(const GrpcServer* server) override { server_ = server; }
   size_t OpenStreamCount() const override { return open_streams_.size(); }
   void EndStreams() override {
-    open_streams_.EndAll(Unavailable("the agent is stopping; call again"));
+    const Status stopping = Unavailable("the agent is stopping; call again");
+    open_streams_.EndAll(stopping);
+    jwts_.Stop(stopping);
   }
 
  private:
@@ -115,8 +117,8 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
   std::atomic<const GrpcServer*> server_ = nullptr;
   OpenStreams open_streams_;  // its own lock
   Delivery delivery_;         // its own lock
+  JwtFetcher jwts_;           // its own lock
   WorkerPool attesters_;      // its own lock
-  WorkerPool jwt_fetchers_;   // its own lock
   CallerLimit limit_;         // its own lock
   const bool bundles_for_all_;
   const CallSetting calls_;

@@ -22,6 +22,7 @@
 #include "agent/workload/workload_attestation.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/random.h"
 #include "core/net/grpc_server.h"
 #include "core/spiffe/id.h"
 
@@ -29,8 +30,6 @@ namespace writ {
 
 inline constexpr size_t kAttestersCount = 4;
 inline constexpr size_t kAttestationsWaitingMax = 16384;
-inline constexpr size_t kJwtFetchersCount = 8;
-inline constexpr size_t kJwtFetchesWaitingMax = 1024;
 inline constexpr Duration kJwtFetchMax = std::chrono::seconds(30);
 inline constexpr size_t kAudiencesMax = 100;
 inline constexpr size_t kAudienceBytesMax = 16 << 10;  // of all together
@@ -47,6 +46,7 @@ struct WorkloadApiOptions {
   const WorkloadAttestation* attestation;
   Refusals* refusals;
   Clock* clock;
+  Random* random;
   Log* log;
 };
 
@@ -59,7 +59,8 @@ class WorkloadApi {
   // Where calls come from: asked who is calling. Calls before that are answered Unavailable.
   virtual void ServeOn(const GrpcServer* server) = 0;
   virtual size_t OpenStreamCount() const = 0;
-  // Ends all streams, now and later ones, with Unavailable: their clients try again.
+  // Ends all streams and the calls that wait for the server, now and later ones, with Unavailable:
+  // their clients try again.
   virtual void EndStreams() = 0;
 };
 

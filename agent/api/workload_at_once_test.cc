@@ -80,6 +80,7 @@ TEST_F(WorkloadAtOnceTest, HeldJwtIsGivenOutWhileTheServerIsAway) {
   ASSERT_TRUE(status.ok()) << status.error_message();
   ASSERT_EQ(response.svids_size(), 1);
   EXPECT_EQ(response.svids(0).svid(), "held-token");
+  jwt_.Fail(Internal("the server is broken"));
   EXPECT_EQ(FetchJwt(&response, "y").error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 

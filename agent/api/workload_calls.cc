@@ -15,10 +15,15 @@
 namespace writ {
 namespace {
 
-// The caller's deadline by our clock that never jumps.
+// Of a caller's time: what an answer may need to reach it.
+constexpr Duration kAnswerMayTake = std::chrono::milliseconds(500);
+
+// The caller's deadline by our clock that never jumps, or a little before: a caller that gives up
+// first would never hear why.
 MonoTime DeadlineOf(const grpc::CallbackServerContext& context, const Clock& clock) {
-  const auto left = context.deadline() - clock.Now();
-  return clock.Monotonic() + std::clamp<Duration>(left, Duration::zero(), kJwtFetchMax);
+  const auto left = std::clamp<Duration>(context.deadline() - clock.Now(), Duration::zero(),
+                                         kJwtFetchMax);
+  return clock.Monotonic() + left - std::min(left / 10, kAnswerMayTake);
 }
 
 Result<std::vector<std::string>> AudienceOf(const JWTSVIDRequest& request) {
@@ -74,6 +79,8 @@ class FetchJwtSvidCall final : public UnaryCall {
     return call.get();
   }
 
+  void OnCancel() override { left_.request_stop(); }
+
  private:
   static constexpr char kMethod[] = "FetchJWTSVID";
 
@@ -82,14 +89,11 @@ class FetchJwtSvidCall final : public UnaryCall {
     Go(setting_.options.attestation->Attest(*caller_, &failures), failures);
   }
 
-  // Answers with what is held; else on to the workers that may wait for the server.
   void Go(const Result<Selectors>& selectors, const std::vector<AttestorFailure>& failures) {
     if (!selectors.ok()) return End(selectors.status());
     const Status selected = Select(*selectors, failures);
     if (!selected.ok()) return End(selected);
-    if (UseHeld()) return End(Last());
-    auto self = std::static_pointer_cast<FetchJwtSvidCall>(shared_from_this());
-    if (!setting_.jwt_fetchers->Submit([self] { self->End(self->FetchAll()); })) End(AgentBusy());
+    FetchRest();
   }
 
   // Which identities are meant.
@@ -110,30 +114,33 @@ class FetchJwtSvidCall final : public UnaryCall {
         *options.refusals, *options.log);
   }
 
-  // False when not all that is asked for is held.
-  bool UseHeld() {
-    for (const Identity& identity : identities_) {
-      const std::optional<HeldJwt> jwt = setting_.options.jwt->Held(*identity.entry, audience_);
-      if (!jwt) {
-        response_->Clear();
-        return false;
-      }
-      Add(identity, *jwt);
+  // Goes through the identities; where one's token is to come, its answer goes on.
+  void FetchRest() {
+    while (fetched_count_ < identities_.size()) {
+      auto self = std::static_pointer_cast<FetchJwtSvidCall>(shared_from_this());
+      const std::optional<Result<HeldJwt>> jwt = setting_.jwts->Fetch(
+          identities_[fetched_count_].entry, audience_, deadline_, left_.get_token(),
+          [self](const Result<HeldJwt>& later) {
+            if (self->Take(later)) self->FetchRest();
+          });
+      if (!jwt) return;  // another thread may be at work on this call already
+      if (!Take(*jwt)) return;
     }
-    return true;
+    End(Last());
   }
 
-  Status FetchAll() {
-    for (const Identity& identity : identities_) {
-      const Result<HeldJwt> jwt =
-          setting_.options.jwt->Fetch(*identity.entry, audience_, deadline_);
-      if (!jwt.ok()) {
-        return Unavailable("could not fetch a JWT-SVID for " + identity.entry->spiffe_id.text() +
-                           ": " + jwt.status().message());
-      }
+  // False when that was the end of the call.
+  bool Take(const Result<HeldJwt>& jwt) {
+    const Identity& identity = identities_[fetched_count_];
+    if (jwt.ok()) {
       Add(identity, *jwt);
+      ++fetched_count_;
+      return true;
     }
-    return Last();
+    response_->Clear();
+    End(Unavailable("could not fetch a JWT-SVID for " + identity.entry->spiffe_id.text() + ": " +
+                    jwt.status().message()));
+    return false;
   }
 
   void Add(const Identity& identity, const HeldJwt& jwt) {
@@ -156,7 +163,9 @@ class FetchJwtSvidCall final : public UnaryCall {
   const std::vector<std::string> audience_;
   const std::string spiffe_id_;  // empty: all
   JWTSVIDResponse* const response_;
+  std::stop_source left_;             // the caller no longer waits
   std::vector<Identity> identities_;  // set by Select
+  size_t fetched_count_ = 0;          // of whoever works on the call
 };
 
 class ValidateJwtSvidCall final : public UnaryCall {

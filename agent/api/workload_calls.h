@@ -12,6 +12,7 @@
 
 #include "agent/api/caller_limit.h"
 #include "agent/api/workload_api.h"
+#include "agent/svid/jwt_fetcher.h"
 #include "core/base/thread.h"
 #include "spiffe/workload/workload.pb.h"
 
@@ -21,7 +22,7 @@ namespace writ {
 struct CallSetting {
   WorkloadApiOptions options;
   WorkerPool* attesters;
-  WorkerPool* jwt_fetchers;  // their own: they wait for the server
+  JwtFetcher* jwts;
   CallerLimit* limit;
 };
 

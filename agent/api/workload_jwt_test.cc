@@ -3,9 +3,12 @@
 // The JWT-SVID profile of the SPIFFE Workload API, clause by clause (docs/conformance.md cites
 // these names).
 #include "agent/api/api_fixture.h"
+#include "core/base/thread.h"
 
 namespace writ {
 namespace {
+
+using std::chrono::milliseconds;
 
 class WorkloadApiJwtTest : public ApiFixture {
  protected:
@@ -22,6 +25,15 @@ class WorkloadApiJwtTest : public ApiFixture {
     request.set_audience(audience);
     validated_.Clear();
     return stub_->ValidateJWTSVID(Context().get(), request, &validated_);
+  }
+
+  // Fake time that passes by itself, a hundred times as fast.
+  Thread LetTimePass() {
+    return Thread("time", [this](std::stop_token stop) {
+      while (system_clock_.WaitUntil(system_clock_.Monotonic() + milliseconds(1), stop)) {
+        clock_.Advance(milliseconds(100));
+      }
+    });
   }
 
   JWTSVIDResponse fetched_;
@@ -82,10 +94,43 @@ TEST_F(WorkloadApiJwtTest, FetchForAMalformedIdIsInvalidArgument) {
 TEST_F(WorkloadApiJwtTest, FetchWhileTheServerIsAwayIsUnavailable) {
   ApplyOneIdentity();
   jwt_.Fail(Unavailable("server away"));
+  const Thread time = LetTimePass();
   const grpc::Status status = Fetch({"x"});
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_NE(status.error_message().find("server away"), std::string::npos);
   EXPECT_EQ(fetched_.svids_size(), 0);
+}
+
+TEST_F(WorkloadApiJwtTest, FetchWhileTheAgentIsDeniedIsUnavailable) {
+  ApplyOneIdentity();
+  jwt_.Fail(PermissionDenied("agent is not active"));
+  EXPECT_EQ(Fetch({"x"}).error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(WorkloadApiJwtTest, FetchWaitsForAServerThatComesBack) {
+  cache_->Apply({.put = {MakeEntry("e1", "/a", {a_}), MakeEntry("e2", "/b", {a_})},
+                 .bundle = MakeBundle(1)});
+  jwt_.Fail(Unavailable("server away"));
+  grpc::Status status;
+  Thread caller("caller", [&](std::stop_token) { status = Fetch({"x"}); });
+  jwt_.AwaitFetch();
+  jwt_.Fail(OkStatus());
+  const Thread time = LetTimePass();
+  caller.Join();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(fetched_.svids_size(), 2);
+  EXPECT_EQ(fetched_.svids(1).svid(), "spiffe://example.org/b|x,");
+}
+
+TEST_F(WorkloadApiJwtTest, FetchThatWaitsEndsWhenTheAgentStops) {
+  ApplyOneIdentity();
+  jwt_.Fail(Unavailable("server away"));
+  grpc::Status status;
+  Thread caller("caller", [&](std::stop_token) { status = Fetch({"x"}); });
+  jwt_.AwaitFetch();
+  api_->EndStreams();
+  caller.Join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(WorkloadApiJwtTest, FetchForAProcessThatIsGoneIsUnavailable) {

@@ -53,6 +53,7 @@ struct HeldJwt {
   std::string key_id;  // of the authority that signed it
   Time issued_at;
   Time expires_at;
+  Time renew_at;  // as good as new until then
 };
 
 // One identity of a workload: the entry, and its SVID when it is here.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JwtSource: a JWT-SVID for an entry and audiences: from the cache while more than half of its life
-// is left, else from the server; when the server is away, the cached one as long as it is valid.
-// Concurrent requests for the same token make one call. An entry that wants a `jti` in its tokens
-// gets a fresh one each time.
+// JwtSource: a JWT-SVID for an entry and audiences: from the cache while half of its life, give or
+// take 10 %, is left; else by one call to the server; when that fails, the cached one as long as it
+// is valid. An entry that wants a `jti` in its tokens gets a fresh one each time.
 //
 // Threads: thread-safe; Fetch blocks, until its deadline at most; Held never does.
 #pragma once
@@ -17,20 +16,28 @@
 #include "agent/client/server_api.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/random.h"
 #include "core/base/status.h"
 
 namespace writ {
 
+// With a valid token at hand nobody waits longer for a fresher one.
+inline constexpr Duration kJwtRefreshTimeout = std::chrono::seconds(5);
+
+// The order in which a caller names its audiences goes into the token; one token serves all orders.
+std::vector<std::string> AudienceSet(std::vector<std::string> audience);
+
 class JwtSource {
  public:
   virtual ~JwtSource() = default;
-  // What the cache holds, if it is as good as a new one: Fetch would give the same at once.
+  // What the cache holds, if it is valid; until its renew_at Fetch would give the same at once.
   virtual std::optional<HeldJwt> Held(const Entry& entry, std::vector<std::string> audience) = 0;
   // NotFound: the server says that the entry is not this agent's (any more).
   virtual Result<HeldJwt> Fetch(const Entry& entry, std::vector<std::string> audience,
                                 MonoTime deadline) = 0;
 };
 
-std::unique_ptr<JwtSource> MakeJwtSource(ServerApi* server, Cache* cache, Clock* clock, Log* log);
+std::unique_ptr<JwtSource> MakeJwtSource(ServerApi* server, Cache* cache, Clock* clock,
+                                         Random* random, Log* log);
 
 }  // namespace writ

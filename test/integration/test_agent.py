@@ -13,7 +13,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 # pylint: disable=wrong-import-position
 from harness import (Deployment, Watch, expect, expect_failure,
-                     own_uid, run_tests, spiffe_id, tests_of, wait_until)
+                     own_uid, pause, run_tests, spiffe_id, tests_of, wait_until)
 
 
 def serial(deployment, name="agent"):
@@ -52,6 +52,24 @@ def test_workloads_are_served_while_the_server_is_away():
         expect(serial(deployment) == first, "another SVID, from nowhere")
         deployment.server.start()
         wait_until(lambda: serial(deployment) != first, "rotation once the server is back")
+
+
+def test_a_jwt_svid_that_is_not_held_waits_for_the_server():
+    with Deployment().start_server() as deployment:
+        agent = deployment.start_agent()
+        deployment.entry("/app", [own_uid()], "/node")
+        wait_until(lambda: serial(deployment), "the first SVID")
+        deployment.server.kill()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            # More than the agent has threads for calls.
+            fetches = [pool.submit(deployment.workload_json, "svid", "fetch", "jwt",
+                                   "--audience", f"audience {n}") for n in range(20)]
+            wait_until(lambda: "server" in agent.log(), "the agent logs the loss")
+            pause(2)
+            expect(not any(fetch.done() for fetch in fetches), "a fetch did not wait")
+            deployment.server.start()
+            for fetch in fetches:
+                expect(fetch.result()["svids"], "no token once the server is back")
 
 
 def test_server_restart_keeps_authorities_and_agents():

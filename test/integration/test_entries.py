@@ -92,6 +92,25 @@ def test_file_of_many_entries_in_yaml_and_in_spires_json():
                        "bad.yaml:3:5", "parnt_id")
 
 
+def test_what_is_listed_updates_to_the_same():
+    def listed():
+        entries = deployment.writ_json("entry", "list")["entries"]
+        return [{k: v for k, v in entry.items() if k != "revision_number"} for entry in entries]
+
+    with Deployment().start_server() as deployment:
+        deployment.entry("/plain", [own_uid()], "/node")
+        fresh = deployment.entry("/fresh", [own_uid()], "/node", "--disable-x509-svid-prefetch",
+                                 "--dns-name", "a.test", "--hint", "say \"h\"", "--admin")
+        deployment.writ("entry", "update", "--id", fresh, "--jwt-svid-include-jti")
+        before = listed()
+        expect({"disable_x509_svid_prefetch": True, "jwt_svid_include_jti": True} in
+               [entry.get("additional_attributes") for entry in before], f"{before}")
+        file = deployment.directory / "listed.json"
+        file.write_text(json.dumps({"entries": before}))
+        deployment.writ("entry", "update", "--file", str(file))
+        expect(listed() == before, f"{listed()} was {before}")
+
+
 def test_acknowledged_writes_survive_kill_9():
     seed = random.randrange(1 << 30)
     chance = random.Random(seed)
