@@ -347,8 +347,8 @@ void AgentSelf::OnTainted(const std::set<std::string>& authority_key_ids) {
     if (identity_) chain = identity_->chain;
   }
   // Once for each: a server that goes on signing with it is not asked again and again. The one that
-  // is tainted may stand above what signed the leaf; a certificate that does not say whose key signed
-  // it counts as signed by it.
+  // is tainted may stand above what signed the leaf; a certificate that does not say whose key
+  // signed it counts as signed by it.
   std::set<std::string> news = authority_key_ids;
   for (const std::string& id : tainted_) news.erase(id);
   const bool is_new = std::any_of(chain.begin(), chain.end(), [&](const Certificate& certificate) {
