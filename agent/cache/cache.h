@@ -100,7 +100,7 @@ struct CacheChange {
 // Key IDs (raw) of the bundle's tainted X.509 authorities.
 std::set<std::string> TaintedKeyIds(const Bundle& bundle);
 // Whether one of them signed the leaf or what is above it. A certificate that does not say whose
-// key signed it (as Go makes them where the names of both are equal) counts as theirs. Reads the chain
+// key signed it (as Go makes them where both names are equal) counts as theirs. Reads the chain
 // anew: taints are rare, and what is held is many.
 bool RestsOn(const HeldX509& svid, const std::set<std::string>& authority_key_ids);
 
