@@ -39,6 +39,17 @@ Result<std::string> BytesIn(const Json& object, std::string_view name, size_t by
   return bytes;
 }
 
+// Nothing where the member is absent or null: an answer that proves nothing.
+Result<std::string> BytesOrNone(const Json& object, std::string_view name, size_t bytes_max) {
+  const Json* member = object.Find(name);
+  if (object.IsObject() && (member == nullptr || member->IsNull())) return std::string();
+  return BytesIn(object, name, bytes_max);
+}
+
+Status Unproven(const std::string& why) {
+  return PermissionDenied("challenge response verification failed: " + why);
+}
+
 Result<std::string> NonceIn(const Json& object) {
   std::string nonce = TRY(BytesIn(object, "nonce", kPopNonceBytes));
   if (nonce.size() == kPopNonceBytes) return nonce;
@@ -136,15 +147,25 @@ Result<std::string> WritePopResponse(PopProof proof, const PopResponse& response
 }
 
 Result<PopResponse> ReadPopResponse(PopProof proof, std::string_view text) {
-  Json object = TRY(ProofIn(proof, text), kNoResponse);
+  const Json json = TRY(ParseObject(text), kNoResponse);
+  const Json* object = json.Find(MemberOf(proof));
+  if (object == nullptr || object->IsNull()) {
+    const char* kind = proof == PopProof::kRsa ? "RSA" : "ECDSA";
+    return Unproven(std::string("expecting ") + kind + " response, in \"" +
+                    std::string(MemberOf(proof)) + "\"");
+  }
   PopResponse response;
-  response.nonce = TRY(NonceIn(object), kNoResponse);
+  response.nonce = TRY(BytesOrNone(*object, "nonce", kSignatureBytesMax), kNoResponse);
+  if (response.nonce.size() != kPopNonceBytes) {
+    return Unproven("the nonce has " + std::to_string(response.nonce.size()) +
+                    " bytes, expected " + std::to_string(kPopNonceBytes));
+  }
   if (proof == PopProof::kRsa) {
-    response.signature = TRY(BytesIn(object, "signature", kSignatureBytesMax), kNoResponse);
+    response.signature = TRY(BytesOrNone(*object, "signature", kSignatureBytesMax), kNoResponse);
     return response;
   }
-  std::string r = TRY(BytesIn(object, "r", kEcdsaNumberBytesMax), kNoResponse);
-  std::string s = TRY(BytesIn(object, "s", kEcdsaNumberBytesMax), kNoResponse);
+  std::string r = TRY(BytesOrNone(*object, "r", kEcdsaNumberBytesMax), kNoResponse);
+  std::string s = TRY(BytesOrNone(*object, "s", kEcdsaNumberBytesMax), kNoResponse);
   response.signature = EcdsaToDer(r, s);
   return response;
 }

@@ -40,6 +40,7 @@ std::string WritePopChallenge(PopProof proof, std::string_view nonce);
 Result<std::string> ReadPopChallenge(PopProof proof, std::string_view text);
 
 Result<std::string> WritePopResponse(PopProof proof, const PopResponse& response);
+// PermissionDenied when it lacks what this proof is made of.
 Result<PopResponse> ReadPopResponse(PopProof proof, std::string_view text);
 
 }  // namespace writ

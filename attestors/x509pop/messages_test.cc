@@ -60,9 +60,23 @@ TEST(PopMessagesTest, AMessageOfTheOtherProofIsRefused) {
   EXPECT_FALSE(ReadPopChallenge(PopProof::kRsa, WritePopChallenge(PopProof::kEcdsa, kNonce)).ok());
   std::string response = *WritePopResponse(PopProof::kRsa, {kNonce, "s"});
   Status status = ReadPopResponse(PopProof::kEcdsa, response).status();
-  EXPECT_EQ(status.code(), Code::kInvalidArgument);
-  EXPECT_TRUE(status.message().starts_with("unable to unmarshal challenge response: "))
+  EXPECT_EQ(status.code(), Code::kPermissionDenied);
+  EXPECT_TRUE(status.message().starts_with(
+      "challenge response verification failed: expecting ECDSA response"))
       << status.message();
+  for (const char* unproven :
+       {"{}", R"({"rsa_signature":null})", R"({"rsa_signature":{}})",
+        R"({"rsa_signature":{"nonce":"AQ==","signature":"AQ=="}})"}) {
+    EXPECT_EQ(ReadPopResponse(PopProof::kRsa, unproven).code(), Code::kPermissionDenied)
+        << unproven;
+  }
+  for (const char* malformed : {"", "null", "[]", "{", R"({"rsa_signature":7})",
+                                R"({"rsa_signature":{"nonce":"?"}})"}) {
+    status = ReadPopResponse(PopProof::kRsa, malformed).status();
+    EXPECT_EQ(status.code(), Code::kInvalidArgument) << malformed;
+    EXPECT_TRUE(status.message().starts_with("unable to unmarshal challenge response: "))
+        << status.message();
+  }
 }
 
 TEST(PopMessagesTest, NoncesAndNumbersHaveTheirSizes) {
