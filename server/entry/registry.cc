@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/entry/entry_pipe.h"
 #include "server/entry/store_registry.h"
 
 namespace writ {
@@ -17,8 +18,8 @@ Status StoreRegistry::LoadAll() {
   MutexLock follow(follow_mu_);
   WriterLock lock(mu_);
   uint64_t sequence = 0;
-  TRY(store_.entries().ForEach(&sequence, [&](Entry entry) { entries_.Put(std::move(entry)); }),
-      "load entries");
+  const auto put = [this](Entry entry) REQUIRES(mu_) { entries_.Put(std::move(entry)); };
+  TRY(ForEachEntry(store_.entries(), &sequence, put), "load entries");
   followed_ = sequence;
   return store_.agents()
       .ForEach(&sequence, [&](Agent agent) { agents_.Put(std::move(agent)); })
