@@ -7,6 +7,7 @@
 #include <list>
 
 #include "core/crypto/x509.h"
+#include "core/crypto/x509_paths.h"
 #include "test/fake/key_signer.h"
 
 namespace writ {
@@ -81,8 +82,7 @@ TEST_P(OneNameTest, WhatNoRootSignedIsRefused) {
   EXPECT_EQ(refusal({foreign, root_.certificate}).code(), Code::kPermissionDenied);
   Status status = refusal({foreign, other.certificate});
   EXPECT_EQ(status.code(), Code::kPermissionDenied);
-  EXPECT_NE(status.message().find("number 1 from the leaf: it is self-signed and none of the "),
-            std::string::npos)
+  EXPECT_NE(status.message().find("none of the trusted roots leads to it"), std::string::npos)
       << status.message();
   EXPECT_EQ(VerifyChain(Path{leaf_, lower_.certificate, middle_.certificate}, {}, kNow).code(),
             Code::kPermissionDenied);
@@ -139,6 +139,36 @@ TEST_P(OneNameTest, EveryValidPathIsFound) {
             (std::vector<Path>{
                 {leaf_, lower_.certificate, middle_.certificate, root_.certificate},
                 {leaf_, lower_.certificate, cross.certificate, other_root.certificate}}));
+}
+
+// Whoever connects chooses a chain, its names and its keys, before any proof.
+TEST_P(OneNameTest, OnlyKeysThatARootLeadsToVerifyAnything) {
+  Made stranger = Root();
+  Path chain = {Below(stranger, false).certificate};
+  while (chain.size() < kChainLengthMax) {
+    chain.push_back(Below(stranger, true, NewKey()).certificate);
+    chain.push_back(Below(stranger, true, stranger.key).certificate);
+  }
+  chain.resize(kChainLengthMax, chain.back());
+  PathSearch search = *PathSearch::Of(chain, Path{root_.certificate}, kNow);
+  EXPECT_TRUE(search.Run().empty());
+  EXPECT_LE(search.signature_checks(), static_cast<size_t>(kChainLengthMax));
+}
+
+TEST_P(OneNameTest, WhereNamesLeaveOneWayNoSignatureIsLookedAtTwice) {
+  PathSearch search = *PathSearch::Of(Path{direct_}, Path{root_.certificate}, kNow);
+  EXPECT_EQ(search.Run(), (std::vector<Path>{{direct_, root_.certificate}}));
+  EXPECT_EQ(search.signature_checks(), 0u);
+}
+
+TEST_P(OneNameTest, RootsThatHaveExpiredComeLast) {
+  life_ = -std::chrono::minutes(1);
+  Path roots;
+  for (size_t i = 0; i < kPathsMax + 8; ++i) {
+    roots.push_back(*Certificate::FromDer(*SignSelfSigned(Template(true), *root_.key)));
+  }
+  roots.push_back(root_.certificate);
+  EXPECT_EQ(*VerifyChain(Path{direct_}, roots, kNow), (Path{direct_, root_.certificate}));
 }
 
 TEST_P(OneNameTest, ASearchEnds) {
