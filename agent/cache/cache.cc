@@ -43,6 +43,7 @@ class MemoryCache final : public Cache, public std::enable_shared_from_this<Memo
   std::vector<X509Want> Awaited() override EXCLUDES(mu_);
   void OnAwaited(std::function<void()> awaited) override { awaited_ = std::move(awaited); }
   Time NextRenewal() const override EXCLUDES(mu_);
+  Duration PutOff(std::string_view entry_id, Duration pause) override EXCLUDES(mu_);
   std::unique_ptr<Subscription> Subscribe(Selectors selectors, Interest interest,
                                           std::function<void()> notify) override EXCLUDES(mu_);
   std::shared_ptr<const WorkloadUpdate> Lookup(const Selectors& selectors) override EXCLUDES(mu_);
@@ -349,6 +350,12 @@ std::vector<X509Want> MemoryCache::Awaited() {
 Time MemoryCache::NextRenewal() const {
   MutexLock lock(mu_);
   return shelf_.NextRenewal();
+}
+
+Duration MemoryCache::PutOff(std::string_view entry_id, Duration pause) {
+  MutexLock lock(mu_);
+  const auto at = entries_.find(entry_id);
+  return at == entries_.end() ? pause : shelf_.PutOff(&at->second, clock_->Now(), pause);
 }
 
 std::unique_ptr<Subscription> MemoryCache::Subscribe(Selectors selectors, Interest interest,

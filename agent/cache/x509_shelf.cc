@@ -8,6 +8,8 @@ namespace writ {
 
 using Place = HeldEntry::Place;
 
+constexpr Duration kPutOffMin = std::chrono::milliseconds(500);
+
 Place X509Shelf::PlaceOf(const HeldEntry& held) const {
   if (held.expired || held.packed.store_svid()) return Place::kNone;
   if (held.x509()) return held.demand > 0 ? Place::kInUse : Place::kIdle;
@@ -82,6 +84,13 @@ void X509Shelf::SetX509(HeldEntry* held, std::shared_ptr<const HeldX509> x509) {
 
 void X509Shelf::RenewNow(HeldEntry* held) {
   if (held->shelved) Schedule(held, Time::min());
+}
+
+Duration X509Shelf::PutOff(HeldEntry* held, Time now, Duration pause) {
+  if (!held->x509()) return pause;
+  pause = std::min(pause, std::max((held->x509()->not_after - now) / 10, kPutOffMin));
+  Schedule(held, now + pause);
+  return pause;
 }
 
 void X509Shelf::RenewSignedBy(const std::set<std::string>& authority_key_ids) {

@@ -36,6 +36,8 @@ class X509Shelf {
   void SetX509(HeldEntry* held, std::shared_ptr<const HeldX509> x509);
   // The SVID that is held, if any, no longer is what it should be.
   void RenewNow(HeldEntry* held);
+  // It is not renewed before a pause, which leaves most of its life; returns how long that is.
+  Duration PutOff(HeldEntry* held, Time now, Duration pause);
   // Subscribers that came to, or left, the entry.
   void AddDemand(HeldEntry* held);
   void DropDemand(HeldEntry* held);

@@ -1,18 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The agent's whole life against a server in memory. Time leaps: each wait of the loop moves the
-// clock to its end, and a test looks at the world there. So a week takes seconds, in one thread.
-#include "agent/sync/agent_loop.h"
-
-#include <gtest/gtest.h>
-
-#include "core/base/file.h"
-#include "core/base/mutex.h"
-#include "test/fake/fake_clock.h"
-#include "test/fake/fake_log.h"
-#include "test/fake/fake_prover.h"
-#include "test/fake/fake_server.h"
-#include "test/support/paths.h"
+#include "agent/sync/agent_loop_fixture.h"
 
 namespace writ {
 namespace {
@@ -22,93 +9,6 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-
-class LeapingClock final : public Clock {
- public:
-  Time Now() const override { return time_.Now(); }
-  MonoTime Monotonic() const override { return time_.Monotonic(); }
-  WakeReason WaitUntil(MonoTime deadline, Wake& wake, std::stop_token stop) override {
-    if (before_wait) before_wait();
-    const bool notified =
-        time_.WaitUntil(Monotonic(), wake, std::stop_token()) == WakeReason::kNotified;
-    if (!notified && deadline > Monotonic()) time_.Advance(deadline - Monotonic());
-    if (on_wait) on_wait();
-    if (stop.stop_requested()) return WakeReason::kStopped;
-    return notified ? WakeReason::kNotified : WakeReason::kTime;
-  }
-  using Clock::WaitUntil;
-  void JumpWallTime(Duration by) { time_.JumpWallTime(by); }
-
-  std::function<void()> before_wait;
-  std::function<void()> on_wait;
-
- private:
-  FakeClock time_;
-};
-
-class AgentLoopTest : public testing::Test {
- protected:
-  AgentLoopTest() {
-    server_.AddToken("t1");
-    EXPECT_TRUE(WriteFileAtomic(dir_ / "bundle.pem", ToPem(server_.CurrentBundle()), 0644).ok());
-    MakeLoop();
-  }
-
-  // A new process; the directory, the keys and the cache's subscribers' view start over or stay as
-  // they would.
-  void MakeLoop(Duration sync_interval = seconds(5), CacheLimits limits = {}) {
-    loop_.reset();
-    cache_ = Cache::Make(&clock_, limits);
-    loop_ = AgentLoop::Make(AgentLoopOptions{
-        .trust_domain = td_,
-        .bootstrap = {.bundle_file = dir_ / "bundle.pem"},
-        .data_dir = dir_.path(),
-        .agent_version = "test",
-        .sync_interval = sync_interval,
-        .attestor_type = "join_token",
-        .prover = &prover_,
-        .keys = keys_.get(),
-        .cache = cache_.get(),
-        .clock = &clock_,
-        .random = &random_,
-        .log = &log_,
-        .connect = [this](ServerApiOptions options) { return server_.Connect(std::move(options)); },
-    });
-  }
-
-  void PutEntry(const std::string& id, int uid) {
-    server_.PutEntry(Entry{.id = id,
-                           .spiffe_id = *SpiffeId::Parse("spiffe://example.org/" + id),
-                           .parent_id = *SpiffeId::Parse("spiffe://example.org/spire/agent/x"),
-                           .selectors = Of(uid)});
-  }
-  static Selectors Of(int uid) { return {Selector{"unix", "uid:" + std::to_string(uid)}}; }
-  std::shared_ptr<const WorkloadUpdate> Look(int uid) { return cache_->Lookup(Of(uid)); }
-
-  // Runs until `life` is over, looking at each wait; the status that ended it.
-  Status RunFor(Duration life, std::function<void()> look = nullptr) {
-    std::stop_source stop;
-    MonoTime end = clock_.Monotonic() + life;
-    clock_.on_wait = [&] {
-      if (look) look();
-      if (clock_.Monotonic() >= end) stop.request_stop();
-    };
-    Status status = loop_->Run(stop.get_token());
-    clock_.on_wait = nullptr;
-    return status;
-  }
-
-  const TrustDomain td_ = *TrustDomain::Parse("example.org");
-  TempDir dir_;
-  LeapingClock clock_;
-  SeededRandom random_{11};
-  FakeLog log_;
-  FakeServer server_{td_, &clock_, &random_};
-  TokenProver prover_{"t1"};
-  std::unique_ptr<KeyManager> keys_ = MakeMemoryKeys();
-  std::shared_ptr<Cache> cache_;
-  std::unique_ptr<AgentLoop> loop_;
-};
 
 TEST_F(AgentLoopTest, AttestsSyncsAndServes) {
   PutEntry("web", 1);
@@ -288,67 +188,6 @@ TEST_F(AgentLoopTest, AnUpdatedEntryKeepsItsSvidUntilTheNewOneIsHere) {
   EXPECT_NE(Look(1)->identities[0].x509->chain_der, before);
 }
 
-TEST_F(AgentLoopTest, OneRefusedEntryDoesNotHoldUpTheOthers) {
-  server_.Set([](auto& knobs) { knobs.refuse_entries = {"bad"}; });
-  PutEntry("bad", 1);
-  PutEntry("good", 2);
-  ASSERT_TRUE(RunFor(minutes(1)).ok());
-  EXPECT_EQ(Look(1)->state, State::kPending);
-  EXPECT_EQ(Look(2)->state, State::kReady);
-  EXPECT_EQ(log_.Count("WARN No X.509-SVID for an entry"), 1);
-  server_.Set([](auto& knobs) { knobs.refuse_entries.clear(); });
-  ASSERT_TRUE(RunFor(seconds(11)).ok());
-  EXPECT_EQ(Look(1)->state, State::kReady);
-}
-
-TEST_F(AgentLoopTest, WhatTheServerRefusesToRenewIsAskedForAtThePaceOfSyncs) {
-  server_.Set([](auto& knobs) { knobs.notices = true; });
-  MakeLoop(seconds(10));
-  PutEntry("bad", 1);
-  PutEntry("good", 2);
-  ASSERT_TRUE(RunFor(minutes(1)).ok());
-  server_.Set([](auto& knobs) { knobs.refuse_entries = {"bad"}; });
-  const std::string good_before = Look(2)->identities[0].x509->chain_der;
-  ASSERT_TRUE(RunFor(minutes(40)).ok());  // past the half of an hour at which both are due
-  const int before = server_.Calls("NewX509Svids");
-  ASSERT_TRUE(RunFor(minutes(1)).ok());
-  const int calls = server_.Calls("NewX509Svids") - before;
-  EXPECT_TRUE(calls >= 4 && calls <= 7) << calls;
-  EXPECT_NE(Look(2)->identities[0].x509->chain_der, good_before);
-  server_.Set([](auto& knobs) { knobs.refuse_entries.clear(); });
-  const std::string bad_before = Look(1)->identities[0].x509->chain_der;
-  ASSERT_TRUE(RunFor(seconds(11)).ok());
-  EXPECT_NE(Look(1)->identities[0].x509->chain_der, bad_before);
-}
-
-TEST_F(AgentLoopTest, AsksForNoMoreThanABatchAtATime) {
-  MakeLoop(seconds(5), {.x509_max = 2000});
-  for (int i = 0; i < 1200; ++i) PutEntry("e" + std::to_string(i), i);
-  ASSERT_TRUE(RunFor(seconds(1)).ok());
-  EXPECT_EQ(server_.largest_batch(), 500u);
-  EXPECT_EQ(server_.Calls("NewX509Svids"), 3);
-  for (int i = 0; i < 1200; ++i) EXPECT_EQ(Look(i)->state, State::kReady);
-}
-
-TEST_F(AgentLoopTest, AsksForFewerWhereTheServerTakesNoMore) {
-  MakeLoop(seconds(5), {.x509_max = 2000});
-  server_.Set([](auto& knobs) { knobs.batch_max = 70; });
-  std::vector<std::unique_ptr<Subscription>> streams;
-  for (int i = 0; i < 600; ++i) PutEntry("e" + std::to_string(i), i);
-  for (int i = 0; i < 300; ++i) streams.push_back(cache_->Subscribe(Of(i), Interest::kX509, [] {}));
-  ASSERT_TRUE(RunFor(seconds(1)).ok());
-  EXPECT_EQ(log_.Count("ERROR The agent is not in step with the server; it tries again"), 0);
-  EXPECT_LE(server_.largest_batch(), 70u);
-  EXPECT_LE(server_.Calls("NewX509Svids"), 25);
-  for (int i = 0; i < 600; ++i) EXPECT_EQ(Look(i)->state, State::kReady) << i;
-  server_.Set([](auto& knobs) { knobs.batch_max = 500; });
-  for (int i = 600; i < 1600; ++i) PutEntry("e" + std::to_string(i), i);
-  ASSERT_TRUE(RunFor(seconds(30)).ok());
-  for (int i = 1600; i < 2100; ++i) PutEntry("e" + std::to_string(i), i);
-  ASSERT_TRUE(RunFor(seconds(30)).ok());
-  EXPECT_GT(server_.largest_batch(), 100u);
-}
-
 TEST_F(AgentLoopTest, WhatIsBeyondTheLimitIsFetchedBetweenTwoSyncsWhenASubscriberComes) {
   MakeLoop(minutes(10), {.x509_max = 0});
   PutEntry("web", 1);
@@ -372,21 +211,6 @@ TEST_F(AgentLoopTest, WhatIsBeyondTheLimitIsFetchedBetweenTwoSyncsWhenASubscribe
   EXPECT_EQ(server_.Calls("SyncEntries"), 1);
   EXPECT_EQ(server_.Calls("NewX509Svids"), 1);
   EXPECT_EQ(clock_.Monotonic(), synced_at + minutes(10));
-}
-
-TEST_F(AgentLoopTest, SubscribersCannotMakeTheServerRefuseAgainAndAgain) {
-  MakeLoop(minutes(10), {.x509_max = 0});
-  server_.Set([](auto& knobs) { knobs.refuse_entries = {"bad"}; });
-  PutEntry("bad", 1);
-  std::unique_ptr<Subscription> stream;
-  int waits = 0;
-  clock_.before_wait = [&] {
-    if (!loop_->Ready().ok() || ++waits >= 20) return;
-    stream = cache_->Subscribe(Of(1), Interest::kX509, [] {});
-  };
-  ASSERT_TRUE(RunFor(seconds(1)).ok());
-  EXPECT_EQ(server_.Calls("SyncEntries"), 1);
-  EXPECT_EQ(server_.Calls("NewX509Svids"), 1);
 }
 
 TEST_F(AgentLoopTest, ATaintedAuthoritysSvidsAreRenewedAtOnceAndOnce) {

@@ -10,6 +10,12 @@
 #include "core/keys/key_manager.h"
 
 namespace writ {
+namespace {
+
+// However seldom the agent polls: half of an SVID's life is left, and others wait for nothing.
+constexpr Duration kRetryAfterMax = std::chrono::seconds(5);
+
+}  // namespace
 
 Status Synchronizer::Sync(const Bundle& bundle) {
   EntryChanges changes = TRY(options_.server->SyncEntries(*options_.cache));
@@ -78,17 +84,24 @@ Status Synchronizer::Apply(EntryChanges changes) {
 
 Status Synchronizer::Renew(std::stop_token stop) {
   std::vector<X509Want> wants = options_.cache->Wanted();
-  if (options_.clock->Now() < ask_again_at_) DropRefused(wants);
+  DropRefused(wants);
   return FetchAll(wants, stop);
 }
 
-Time Synchronizer::DueAt() const {
-  const Time next = options_.cache->NextRenewal();
-  return refused_.empty() ? next : std::max(next, ask_again_at_);
+void Synchronizer::DropRefused(std::vector<X509Want>& wants) const {
+  if (refused_.empty()) return;
+  const MonoTime now = options_.clock->Monotonic();
+  std::erase_if(wants, [&](const X509Want& want) {
+    const auto at = refused_.find(want.entry_id);
+    return at != refused_.end() && now < at->second;
+  });
 }
 
-void Synchronizer::DropRefused(std::vector<X509Want>& wants) const {
-  std::erase_if(wants, [this](const X509Want& want) { return refused_.contains(want.entry_id); });
+// Whether it was not refused before.
+bool Synchronizer::Refuse(const std::string& entry_id) {
+  const Duration pause =
+      options_.cache->PutOff(entry_id, std::min(options_.retry_after, kRetryAfterMax));
+  return refused_.insert_or_assign(entry_id, options_.clock->Monotonic() + pause).second;
 }
 
 // What the server has refused waits for its time, so that callers cannot make requests of it.
@@ -101,16 +114,21 @@ Status Synchronizer::FetchAwaited(std::stop_token stop) {
 
 Status Synchronizer::FetchAll(const std::vector<X509Want>& wants, const std::stop_token& stop) {
   std::span<const X509Want> left(wants);
+  size_t failed_size = kX509BatchMax + 1;  // the least that did
   while (!left.empty() && !stop.stop_requested()) {
     const std::span<const X509Want> batch = left.first(std::min(batch_max_, left.size()));
     CacheChange change;
     const Status fetched = FetchBatch(batch, change);
-    if (GoesOnInSmallerBatches(batch.size(), fetched)) continue;
+    if (GoesOnInSmallerBatches(batch.size(), fetched)) {
+      failed_size = batch.size();
+      continue;
+    }
     TRY(fetched);
     options_.cache->Apply(std::move(change));
     left = left.subspan(batch.size());
+    const size_t more = std::min(2 * batch_max_, kX509BatchMax);
+    if (more < failed_size) batch_max_ = more;
   }
-  if (!wants.empty()) batch_max_ = std::min(2 * batch_max_, kX509BatchMax);
   return OkStatus();
 }
 
@@ -166,9 +184,7 @@ std::shared_ptr<const HeldX509> Synchronizer::Accept(const Order& order,
   }
   if (!status.ok()) {
     ++rejected_;
-    if (now >= ask_again_at_) ask_again_at_ = now + options_.retry_after;
-    const bool is_news = refused_.insert(id).second;
-    LogLevel level = is_news ? LogLevel::kWarn : LogLevel::kDebug;
+    LogLevel level = Refuse(id) ? LogLevel::kWarn : LogLevel::kDebug;
     if (options_.log->Enabled(level)) {
       options_.log->Write(level, "No X.509-SVID for an entry",
                           {{"entry_id", id}, {"spiffe_id", spiffe_id.text()}, {"error", status}});

@@ -13,7 +13,6 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -31,7 +30,7 @@ namespace writ {
 
 struct SynchronizerOptions {
   KeyType svid_key_type;
-  Duration retry_after;  // what the server refused is asked for again
+  Duration retry_after;  // at most so long after a refusal, what was refused is asked for again
   // Borrowed.
   ServerApi* server;
   Cache* cache;
@@ -57,9 +56,8 @@ class Synchronizer {
   // Whether an entry that is held has ended: what hangs below it at the server ends with it, of
   // which no notice tells.
   bool HoldsEnded() const { return options_.cache->HoldsEnded(); }
-  // When the next SVID is to be renewed. While there are refused ones, another may wait as long as
-  // they do: a fraction of the half of its life that is left.
-  Time DueAt() const;
+  // When the next SVID is to be renewed.
+  Time DueAt() const { return options_.cache->NextRenewal(); }
   uint64_t issued_count() const { return issued_; }     // ever, as is
   uint64_t refused_count() const { return rejected_; }  // answers that were no SVID
 
@@ -72,6 +70,7 @@ class Synchronizer {
   Status Apply(EntryChanges changes);
   bool IsNews(const PackedEntry& entry) const;
   void DropRefused(std::vector<X509Want>& wants) const;
+  bool Refuse(const std::string& entry_id);
   Status FetchAll(const std::vector<X509Want>& wants, const std::stop_token& stop);
   bool GoesOnInSmallerBatches(size_t asked, const Status& answer);
   Status FetchBatch(std::span<const X509Want> batch, CacheChange& change);
@@ -79,10 +78,10 @@ class Synchronizer {
                                          const Result<CertificateChain>& result);
 
   const SynchronizerOptions options_;     // constant after construction
-  std::set<std::string> refused_;         // of the entries: the last answer was a failure
-  Time ask_again_at_{};                   // for them
-  std::shared_ptr<const Bundle> bundle_;  // the last; null before the first sync
-  size_t batch_max_ = kX509BatchMax;      // of SVIDs; at most that, and less where it fails
+  std::map<std::string, MonoTime> refused_;  // of the entries, the last answer was a failure: when
+                                             // to ask again
+  std::shared_ptr<const Bundle> bundle_;     // the last; null before the first sync
+  size_t batch_max_ = kX509BatchMax;         // of SVIDs; at most that, and less where it fails
   uint64_t issued_ = 0;
   uint64_t rejected_ = 0;
 };
