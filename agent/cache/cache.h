@@ -134,8 +134,8 @@ class CacheFeed : public HeldEntries {
   // schedule work.
   virtual void OnAwaited(std::function<void()> awaited) = 0;
   virtual Time NextRenewal() const = 0;
-  // The server refused an SVID for the entry: what is held is due again after `pause`, or a tenth of
-  // what is left of its life if that is less. How long it is put off.
+  // The server refused an SVID for the entry: what is held is due again after `pause`, or a tenth
+  // of what is left of its life if that is less. How long it is put off.
   virtual Duration PutOff(std::string_view entry_id, Duration pause) = 0;
 };
 

@@ -75,8 +75,13 @@ bool Following::MustSync() const {
   return must_sync_ || options_.clock->Monotonic() >= (IsUp() ? sync_at_ : poll_at_);
 }
 
+// A server that answers a sync is back.
 void Following::EndSync() {
   must_sync_ = false;
+  if (!running_ && !lacks_it_) {
+    begin_at_ = options_.clock->Monotonic();
+    backoff_.Reset();
+  }
   poll_at_ = options_.clock->Monotonic();
   sync_at_ = poll_at_ + kSyncEvery;
 }

@@ -20,6 +20,8 @@
 namespace writ {
 namespace {
 
+constexpr mode_t kParentMode = 0755;
+
 // A small file takes two reads and no large buffer.
 constexpr size_t kFirstReadBytes = 4 << 10;
 constexpr size_t kReadChunkBytes = 64 << 10;
@@ -157,10 +159,12 @@ Status RemoveFile(const std::string& path) {
 }
 
 Status MakeDirectories(const std::string& path, mode_t mode) {
-  for (size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
-    TRY(MakeDirectory(path.substr(0, end), mode));
+  const std::string last(path.ends_with('/') ? std::string_view(path).substr(0, path.size() - 1)
+                                             : std::string_view(path));
+  for (size_t end = last.find('/', 1); end != std::string::npos; end = last.find('/', end + 1)) {
+    TRY(MakeDirectory(last.substr(0, end), kParentMode));
   }
-  return path.ends_with('/') ? OkStatus() : MakeDirectory(path, mode);
+  return MakeDirectory(last, mode);
 }
 
 Status CheckUsableDirectory(const std::string& path) {

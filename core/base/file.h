@@ -51,8 +51,8 @@ Status WriteFileAtomic(const std::string& path, std::string_view content, mode_t
 // Removes a file durably; one that is absent is no error.
 Status RemoveFile(const std::string& path);
 
-// Makes a directory and its parents. Those it makes get exactly `mode`; existing ones are left
-// alone.
+// Makes a directory, which gets exactly `mode`, and its parents, which everybody may pass: others
+// may live in them, such as sockets. Existing ones are left alone.
 Status MakeDirectories(const std::string& path, mode_t mode);
 // Whether a program could use the directory, or make it, by the rights of what is there; changes
 // nothing. The same of a file in a directory that it does not make, and of a Unix socket.

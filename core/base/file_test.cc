@@ -118,8 +118,9 @@ TEST(FileTest, RemovingAnAbsentFileIsNoError) {
 TEST(FileTest, MakesParentsWithExactModesAndLeavesExistingOnesAlone) {
   TempDir dir;
   Umask set(0077);
-  ASSERT_TRUE(MakeDirectories(dir / "a/b/c", 0755).ok());
-  for (std::string_view made : {"a", "a/b", "a/b/c"}) EXPECT_EQ(ModeOf(dir / made), 0755u);
+  ASSERT_TRUE(MakeDirectories(dir / "a/b/c", 0700).ok());
+  for (std::string_view made : {"a", "a/b"}) EXPECT_EQ(ModeOf(dir / made), 0755u);
+  EXPECT_EQ(ModeOf(dir / "a/b/c"), 0700u);
   ASSERT_TRUE(MakeDirectories(dir / "a/b/d/", 0750).ok());
   EXPECT_EQ(ModeOf(dir / "a/b"), 0755u);
   EXPECT_EQ(ModeOf(dir / "a/b/d"), 0750u);

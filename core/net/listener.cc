@@ -26,7 +26,6 @@ constexpr int kKeepaliveIdleSeconds = 30;
 constexpr int kKeepaliveIntervalSeconds = 10;
 constexpr int kKeepaliveProbes = 3;
 constexpr int kUnackedMillisMax = 30'000;
-constexpr mode_t kParentMode = 0755;
 constexpr mode_t kStagingMode = 0700;
 constexpr size_t kGroupBufferMax = 1 << 20;
 constexpr gid_t kGroupUnchanged = static_cast<gid_t>(-1);
@@ -66,10 +65,6 @@ Status MakeSocketDirectory(const std::string& directory, mode_t mode, gid_t grou
   if (stat(directory.c_str(), &found) == 0) {
     if (S_ISDIR(found.st_mode)) return OkStatus();
     return FailedPrecondition(directory + " is not a directory");
-  }
-  size_t slash = directory.rfind('/');
-  if (slash != std::string::npos && slash > 0) {
-    TRY(MakeDirectories(directory.substr(0, slash), kParentMode));
   }
   TRY(MakeDirectories(directory, mode));
   if (group != kGroupUnchanged && chown(directory.c_str(), kOwnerUnchanged, group) != 0) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/api/convert.h"
+#include "server/attest/agent_gate.h"
 
 namespace writ {
 namespace {
@@ -61,7 +62,10 @@ MonoTime NoticeStream::Step() {
   Status allowed =
       options_.api.authorization->Check(*passage_.call.row, passage_.call.caller);
   if (!allowed.ok()) {
-    End(std::move(allowed));
+    // An agent that attests anew, as x509pop renews, has another SVID by now: nobody has failed.
+    const bool is_superseded = allowed.reason() == static_cast<int>(AgentDenial::kNotActive);
+    End(is_superseded ? Cancelled("the agent has a newer X509-SVID: follow with that one")
+                      : std::move(allowed));
     return MonoTime::max();
   }
   const Time wall = options_.api.clock->Now();
