@@ -172,6 +172,29 @@ Status CheckFileAlone(Session& session, const EntryFlags& flags) {
   return OkStatus();
 }
 
+template <typename Request, typename Response>
+using BatchMethod = grpc::Status (Entry::Stub::*)(grpc::ClientContext*, const Request&, Response*);
+
+// What the server answers to all of them, sent in calls that it takes. `request` holds what else
+// each call says.
+template <typename Request, typename Response>
+Result<Response> SendInBatches(Session& session, const Target& target, Entry::Stub& stub,
+                               BatchMethod<Request, Response> method, Request request,
+                               const std::vector<WireEntry>& entries) {
+  Response all;
+  for (size_t start = 0; start < entries.size(); start += kBatchMax) {
+    request.clear_entries();
+    for (size_t i = start; i < std::min(entries.size(), start + kBatchMax); ++i) {
+      *request.add_entries() = entries[i];
+    }
+    all.MergeFrom(TRY(Call(target, stub, method, request)));
+    if (entries.size() > kBatchMax) {
+      *session.err << "sent " << start + request.entries_size() << " of " << entries.size() << '\n';
+    }
+  }
+  return all;
+}
+
 Status CreateEntries(Session& session, const EntryFlags& flags) {
   TRY(CheckFileAlone(session, flags));
   std::vector<WireEntry> entries;
@@ -190,18 +213,9 @@ Status CreateEntries(Session& session, const EntryFlags& flags) {
   }
   Target target = ServerTarget(session);
   Entry::Stub stub(target.channel);
-  entryv1::BatchCreateEntryResponse all;
-  for (size_t start = 0; start < entries.size(); start += kBatchMax) {
-    entryv1::BatchCreateEntryRequest request;
-    for (size_t i = start; i < std::min(entries.size(), start + kBatchMax); ++i) {
-      *request.add_entries() = entries[i];
-    }
-    all.MergeFrom(TRY(Call(target, stub, &Entry::Stub::BatchCreateEntry, request)));
-    if (entries.size() > kBatchMax) {
-      *session.err << "sent " << start + request.entries_size() << " of " << entries.size() << '\n';
-    }
-  }
-  return ReportEntries(session, all.results(), "created");
+  const auto response = TRY(SendInBatches(session, target, stub, &Entry::Stub::BatchCreateEntry,
+                                          entryv1::BatchCreateEntryRequest(), entries));
+  return ReportEntries(session, response.results(), "created");
 }
 
 // An update has one mask for all additional attributes: those that no flag names are sent as they
@@ -227,21 +241,21 @@ Status UpdateEntries(Session& session, const EntryFlags& flags) {
   Target target = ServerTarget(session);
   Entry::Stub stub(target.channel);
   entryv1::BatchUpdateEntryRequest request;
+  std::vector<WireEntry> entries;
   TRY(CheckFileAlone(session, flags));
   if (!flags.file.empty()) {
-    // A file says an entry whole, so every field of it counts.
-    for (WireEntry& entry : TRY(EntriesOfFile(flags.file))) {
-      *request.add_entries() = std::move(entry);
-    }
+    // A file says an entry whole, so every field of it counts: no mask.
+    entries = TRY(EntriesOfFile(flags.file));
   } else {
     if (flags.id.empty()) return session.WrongUse("which entry? Give --id (or --file)");
     WireEntry entry;
     TRY(FillEntry(flags, entry, *request.mutable_input_mask()));
     entry.set_id(flags.id);
     TRY(KeepOtherAttributes(target, stub, flags, entry));
-    *request.add_entries() = std::move(entry);
+    entries.push_back(std::move(entry));
   }
-  auto response = TRY(Call(target, stub, &Entry::Stub::BatchUpdateEntry, request));
+  const auto response = TRY(SendInBatches(session, target, stub, &Entry::Stub::BatchUpdateEntry,
+                                          std::move(request), entries));
   return ReportEntries(session, response.results(), "updated");
 }
 

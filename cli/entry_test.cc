@@ -32,6 +32,7 @@ class EntryServer final : public entryv1::Entry::Service {
                                 const entryv1::BatchCreateEntryRequest* request,
                                 entryv1::BatchCreateEntryResponse* response) override {
     MutexLock lock(mu_);
+    batches_.push_back(request->entries_size());
     for (const WireEntry& entry : request->entries()) {
       *response->add_results()->mutable_entry() = entries_[entry.id()] = entry;
     }
@@ -41,6 +42,7 @@ class EntryServer final : public entryv1::Entry::Service {
                                 const entryv1::BatchUpdateEntryRequest* request,
                                 entryv1::BatchUpdateEntryResponse* response) override {
     MutexLock lock(mu_);
+    batches_.push_back(request->entries_size());
     for (const WireEntry& entry : request->entries()) {
       WireEntry& held = entries_[entry.id()];
       if (!request->has_input_mask()) held = entry;
@@ -71,10 +73,16 @@ class EntryServer final : public entryv1::Entry::Service {
     MutexLock lock(mu_);
     return entries_[id];
   }
+  // How many entries each call brought since this was last asked.
+  std::vector<int> TakeBatches() {
+    MutexLock lock(mu_);
+    return std::exchange(batches_, {});
+  }
 
  private:
   Mutex mu_;
   std::map<std::string, WireEntry> entries_ GUARDED_BY(mu_);
+  std::vector<int> batches_ GUARDED_BY(mu_);
 };
 
 class EntryCommandTest : public testing::Test {
@@ -155,6 +163,24 @@ TEST_F(EntryCommandTest, ListThenUpdateOfThatFileLosesNothing) {
     ASSERT_EQ(Run({"update", "--file", file}), 0) << error_.str();
     EXPECT_EQ(server_.Get("e1").SerializeAsString(), before);
   }
+}
+
+TEST_F(EntryCommandTest, FilesOfManyEntriesAreSentInBatches) {
+  const std::string file = dir_ / "entries.yaml";
+  for (const std::string command : {"create", "update"}) {
+    std::string text;
+    for (int i = 0; i < 1201; ++i) {
+      text += "- {id: n" + std::to_string(i) + ", hint: " + command + "}\n";
+    }
+    ASSERT_TRUE(WriteFileAtomic(file, text, 0644).ok());
+    ASSERT_EQ(Run({command, "--file", file}), 0) << error_.str();
+    EXPECT_EQ(server_.TakeBatches(), (std::vector<int>{500, 500, 201})) << command;
+    EXPECT_EQ(error_.str(), "sent 500 of 1201\nsent 1000 of 1201\nsent 1201 of 1201\n");
+    for (const char* id : {"n0", "n500", "n1200"}) EXPECT_EQ(server_.Get(id).hint(), command);
+  }
+  ASSERT_EQ(Run({"update", "--id", "n0", "--hint", "h"}), 0) << error_.str();
+  EXPECT_EQ(server_.TakeBatches(), std::vector<int>{1});
+  EXPECT_EQ(error_.str(), "");
 }
 
 TEST_F(EntryCommandTest, AttributeFlagsBesideAFileAreWrongUse) {

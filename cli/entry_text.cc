@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/entry_text.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstdio>
 #include <ctime>
 #include <functional>
 #include <limits>
@@ -86,7 +89,6 @@ const Members& AttributeMembers() {
 const Members& EntryMembers() {
   static const Members kMembers{
       {"id", SET(e.set_id(TRY(TextOf(v))))},
-      {"entry_id", SET(e.set_id(TRY(TextOf(v))))},
       {"spiffe_id", SET(*e.mutable_spiffe_id() = TRY(IdMessage(TRY(TextOf(v)))))},
       {"parent_id", SET(*e.mutable_parent_id() = TRY(IdMessage(TRY(TextOf(v)))))},
       {"selectors", SET(TRY(ForEachOf(v, [&e](const YamlNode& s) { return AddSelector(s, e); })))},
@@ -104,7 +106,6 @@ const Members& EntryMembers() {
       {"downstream", SET(e.set_downstream(TRY(BoolOf(v))))},
       {"store_svid", SET(e.set_store_svid(TRY(BoolOf(v))))},
       {"expires_at", SET(e.set_expires_at(TRY(UnixSeconds(TRY(TextOf(v))))))},
-      {"entryExpiry", SET(e.set_expires_at(TRY(UnixSeconds(TRY(TextOf(v))))))},  // SPIRE's files
       {"hint", SET(e.set_hint(TRY(TextOf(v))))},
       {"additional_attributes",
        {[](const YamlNode&, WireEntry& e) {
@@ -120,6 +121,13 @@ const Members& EntryMembers() {
 }
 #undef SET
 
+// Members that SPIRE's files have under other names.
+std::string_view FieldOf(std::string_view key) {
+  if (key == "entry_id") return "id";
+  if (key == "entryExpiry") return "expires_at";
+  return key;
+}
+
 // "entries.yaml:12:5", where a mistake stands.
 std::string Place(const std::string& name, const YamlNode& node) {
   return name + ":" + std::to_string(node.line) + ":" + std::to_string(node.column);
@@ -132,8 +140,17 @@ Status SetAll(const YamlNode& node, const Members& members, const std::string& w
     return InvalidArgument(Place(name, node) + ": " + what + " is a map of its fields, not " +
                            std::string(KindName(node.kind)));
   }
+  std::map<std::string_view, const YamlNode*> given;  // the key of each field
   for (const auto& [key, value] : node.members) {
-    auto member = members.find(key.text);
+    const std::string_view field = FieldOf(key.text);
+    const auto [earlier, is_first] = given.emplace(field, &key);
+    if (!is_first) {
+      return InvalidArgument(Place(name, key) + ": '" + key.text + "' and '" +
+                             earlier->second->text + "' (line " +
+                             std::to_string(earlier->second->line) +
+                             ") are two names of one field; remove one of the two");
+    }
+    auto member = members.find(field);
     if (member == members.end()) {
       std::string known;
       for (const auto& [one, unused] : members) known += (known.empty() ? "" : ", ") + one;
@@ -146,6 +163,45 @@ Status SetAll(const YamlNode& node, const Members& members, const std::string& w
     }
   }
   return OkStatus();
+}
+
+// The UTF-16 unit of an escape at the start of the text, zero when there is none.
+uint32_t EscapedUnit(std::string_view text) {
+  uint32_t unit = 0;
+  if (text.size() >= 6 && text.starts_with("\\u")) {
+    std::from_chars(text.data() + 2, text.data() + 6, unit, 16);
+  }
+  return unit;
+}
+
+// JSON's two escapes for one character above U+FFFF ("\ud83d\ude00") become YAML's one, which knows
+// no surrogates. Lines stay, and so do columns but for two to the right of it.
+std::string JoinSurrogates(std::string_view json) {
+  std::string joined;
+  while (!json.empty()) {
+    const uint32_t high = EscapedUnit(json);
+    const uint32_t low = EscapedUnit(json.substr(std::min<size_t>(6, json.size())));
+    size_t length = json.starts_with('\\') ? 2 : 1;  // what follows "\\" is no escape's letter
+    if (high >= 0xd800 && high < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
+      std::array<char, 16> escape;
+      std::snprintf(escape.data(), escape.size(), "\\U%08x",
+                    0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
+      joined += escape.data();
+      length = 12;
+    } else {
+      joined += json.substr(0, length);
+    }
+    json.remove_prefix(std::min(length, json.size()));
+  }
+  return joined;
+}
+
+// YAML, of which JSON is nearly a part.
+Result<YamlNode> ParseFile(std::string_view text, const std::string& name) {
+  if (text.find("\\u") == std::string_view::npos || !Json::Parse(text).ok()) {
+    return ParseYaml(text, name);
+  }
+  return ParseYaml(JoinSurrogates(text), name);
 }
 
 Result<WireEntry> EntryFromNode(const YamlNode& node, const std::string& name) {
@@ -229,7 +285,7 @@ Status CheckTtl(std::string_view text) { return TtlSeconds(text).status(); }
 Status CheckTime(std::string_view text) { return UnixSeconds(text).status(); }
 
 Result<std::vector<WireEntry>> EntriesFromFile(std::string_view text, const std::string& name) {
-  YamlNode document = TRY(ParseYaml(text, name));
+  YamlNode document = TRY(ParseFile(text, name));
   const YamlNode* entries = document.Find("entries");
   if (entries == nullptr) entries = &document;
   std::vector<WireEntry> found;

@@ -86,6 +86,40 @@ TEST(EntryTextTest, NamesThePlaceOfAMistake) {
   EXPECT_EQ(said("entries: []\n"), "f holds no entry");
 }
 
+// Python's json.dumps and others write such characters as pairs of surrogates.
+TEST(EntryTextTest, ReadsJsonsSurrogatePairs) {
+  auto hint = [](const std::string& text) {
+    auto entries = EntriesFromFile(R"( [{"hint": ")" + text + R"(", "admin": true}])", "f");
+    if (!entries.ok()) return entries.status().ToString();
+    return entries->front().hint();
+  };
+  EXPECT_EQ(hint(R"(a \ud83d\ude00 \uD83D\uDE00 b)"), "a \xf0\x9f\x98\x80 \xf0\x9f\x98\x80 b");
+  EXPECT_EQ(hint(R"(\udbff\udfff\u00e9)"), "\xf4\x8f\xbf\xbf\xc3\xa9");
+  EXPECT_EQ(hint(R"(\\ud83d\\ude00)"), R"(\ud83d\ude00)");
+  EXPECT_EQ(hint(R"(\\\ud83d\ude00)"), "\\\xf0\x9f\x98\x80");
+  EXPECT_NE(hint(R"(\ud83d)").find("f:1:19: not valid YAML"), std::string::npos)
+      << hint(R"(\ud83d)");
+  EXPECT_NE(hint(R"(\ude00\ud83d)").find("not valid YAML"), std::string::npos);
+  // The same letters in YAML are what they seem.
+  EXPECT_EQ(EntriesFromFile(R"({hint: '\ud83d\ude00'})", "f")->front().hint(),
+            R"(\ud83d\ude00)");
+  EXPECT_TRUE(EntriesFromFile("{\"hint\": \"\\ud83d\\ude00\",\n  \"admin\": 7}", "f")
+                  .status()
+                  .message()
+                  .starts_with("f:2:12: admin: expected true or false"));
+}
+
+TEST(EntryTextTest, TwoNamesOfOneFieldAreRefused) {
+  auto said = [](std::string_view text) { return EntriesFromFile(text, "f").status().message(); };
+  EXPECT_EQ(said("expires_at: 1\nentryExpiry: 2\n"),
+            "f:2:1: 'entryExpiry' and 'expires_at' (line 1) are two names of one field; remove one "
+            "of the two");
+  EXPECT_EQ(said(R"([{"entry_id": "a", "id": "a"}])"),
+            "f:1:20: 'id' and 'entry_id' (line 1) are two names of one field; remove one of the "
+            "two");
+  EXPECT_EQ(said("[{id: a}, {entry_id: b}]"), "");
+}
+
 TEST(EntryTextTest, LifetimesAreDurationsOrSeconds) {
   EXPECT_EQ(*TtlSeconds("90"), 90);
   EXPECT_EQ(*TtlSeconds("1h30m"), 5400);

@@ -119,7 +119,8 @@ class FetchJwtSvidCall final : public UnaryCall {
     while (fetched_count_ < identities_.size()) {
       auto self = std::static_pointer_cast<FetchJwtSvidCall>(shared_from_this());
       const std::optional<Result<HeldJwt>> jwt = setting_.jwts->Fetch(
-          identities_[fetched_count_].entry, audience_, deadline_, left_.get_token(),
+          identities_[fetched_count_].entry, audience_,
+          JwtCaller{caller_->uid(), caller_->pid(), deadline_, left_.get_token()},
           [self](const Result<HeldJwt>& later) {
             if (self->Take(later)) self->FetchRest();
           });

@@ -3,6 +3,7 @@
 // The JWT-SVID profile of the SPIFFE Workload API, clause by clause (docs/conformance.md cites
 // these names).
 #include "agent/api/api_fixture.h"
+#include "agent/svid/jwt_fetcher.h"
 #include "core/base/thread.h"
 
 namespace writ {
@@ -120,6 +121,46 @@ TEST_F(WorkloadApiJwtTest, FetchWaitsForAServerThatComesBack) {
   ASSERT_TRUE(status.ok()) << status.error_message();
   ASSERT_EQ(fetched_.svids_size(), 2);
   EXPECT_EQ(fetched_.svids(1).svid(), "spiffe://example.org/b|x,");
+}
+
+TEST_F(WorkloadApiJwtTest, AProcessThatFloodsLeavesOthersTheirWaits) {
+  constexpr size_t kShare = kJwtCallersWaitingMax / kJwtProcessesPerPlaces;
+  struct Call {
+    std::unique_ptr<grpc::ClientContext> context = Context();
+    JWTSVIDRequest request;
+    JWTSVIDResponse response;
+  };
+  ApplyOneIdentity();
+  OtherProcess other(socket_);
+  const auto stub = SpiffeWorkloadAPI::NewStub(other.Channel());
+  jwt_.Fail(Unavailable("server away"));
+  std::vector<Call> flood(kShare + 1);
+  Mutex mu;
+  CondVar ended;
+  std::vector<grpc::Status> statuses;
+  const auto await = [&](size_t count) {
+    MutexLock lock(mu);
+    while (statuses.size() < count) ended.Wait(mu);
+  };
+  for (size_t i = 0; i < flood.size(); ++i) {
+    flood[i].request.add_audience("flood " + std::to_string(i));
+    stub_->async()->FetchJWTSVID(flood[i].context.get(), &flood[i].request, &flood[i].response,
+                                 [&](const grpc::Status& status) {
+                                   MutexLock lock(mu);
+                                   statuses.push_back(status);
+                                   ended.NotifyAll();
+                                 });
+  }
+  await(1);
+  EXPECT_NE(statuses[0].error_message().find("its share of waits"), std::string::npos);
+  jwt_.Fail(OkStatus());
+  JWTSVIDRequest request;
+  request.add_audience("x");
+  const grpc::Status status = stub->FetchJWTSVID(Context().get(), request, &fetched_);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  const Thread time = LetTimePass();
+  await(flood.size());
+  for (size_t i = 1; i < flood.size(); ++i) EXPECT_TRUE(statuses[i].ok());
 }
 
 TEST_F(WorkloadApiJwtTest, FetchThatWaitsEndsWhenTheAgentStops) {

@@ -6,8 +6,6 @@
 namespace writ {
 namespace {
 
-Status Busy() { return Unavailable("the agent is busy: too many calls wait; call again"); }
-
 void Give(std::vector<std::pair<JwtFetcher::Answer, Result<HeldJwt>>> answers) {
   for (auto& [answer, result] : answers) answer(std::move(result));
 }
@@ -16,27 +14,29 @@ void Give(std::vector<std::pair<JwtFetcher::Answer, Result<HeldJwt>>> answers) {
 
 JwtFetcher::JwtFetcher(const JwtFetcherOptions& options)
     : options_(options),
-      callers_("jwt", kJwtFetchersCount, options.waiting_max),
+      places_(options.waiting_max),
+      callers_("jwt", kJwtFetchersCount, kJwtFetchersCount),
       watch_("jwt-watch", [this](const std::stop_token& stop) { Watch(stop); }) {}
 
 JwtFetcher::~JwtFetcher() { Stop(Unavailable("the agent is stopping; call again")); }
 
 std::optional<Result<HeldJwt>> JwtFetcher::Fetch(std::shared_ptr<const Entry> entry,
                                                  std::vector<std::string> audience,
-                                                 MonoTime deadline, std::stop_token left,
-                                                 Answer answer) {
+                                                 JwtCaller caller, Answer answer) {
   std::optional<HeldJwt> held = options_.source->Held(*entry, audience);
   if (held && options_.clock->Now() < held->renew_at) return *std::move(held);
-  const MonoTime now = options_.clock->Monotonic();
   // With a valid token at hand nobody waits long for a fresher one, even if all calls hang.
-  if (held) deadline = std::min(deadline, now + kJwtRefreshTimeout);
+  if (held) {
+    caller.deadline =
+        std::min(caller.deadline, options_.clock->Monotonic() + kJwtRefreshTimeout);
+  }
   Key key{entry->id, entry->revision, entry->created_at, AudienceSet(audience), 0};
 
   MutexLock lock(mu_);
   if (!stopped_.ok()) return stopped_;
-  if (waiting_count_ >= options_.waiting_max) {
+  if (const Status taken = places_.Take(caller.uid, caller.pid); !taken.ok()) {
     if (held) return *std::move(held);
-    return Busy();
+    return taken;
   }
   if (entry->jwt_svid_include_jti) key.caller = ++last_caller_;
   const auto [at, is_new] = flights_.try_emplace(std::move(key));
@@ -45,17 +45,15 @@ std::optional<Result<HeldJwt>> JwtFetcher::Fetch(std::shared_ptr<const Entry> en
     flight.entry = std::move(entry);
     flight.audience = std::move(audience);
   }
-  Join(flight, deadline, held.has_value(), std::move(left), std::move(answer));
-  if (is_new) Submit(at, now);
+  Join(flight, std::move(caller), held.has_value(), std::move(answer));
+  if (is_new) EnterLine(at);
   return std::nullopt;
 }
 
-void JwtFetcher::Join(Flight& flight, MonoTime deadline, bool holds_valid, std::stop_token left,
-                      Answer answer) {
-  ++waiting_count_;
-  flight.waiters.emplace_back(deadline, holds_valid, std::move(left), std::move(answer), &wake_);
-  MonoTime look = deadline;
-  if (!flight.running && !flight.failure.ok()) {
+void JwtFetcher::Join(Flight& flight, JwtCaller caller, bool holds_valid, Answer answer) {
+  MonoTime look = caller.deadline;
+  flight.waiters.emplace_back(std::move(caller), holds_valid, std::move(answer), &wake_);
+  if (flight.state == State::kPausing && !flight.failure.ok()) {
     // One who comes late into a long pause may find the server back, but many are no reason for
     // more than one attempt in the shortest pause.
     flight.due = std::min(flight.due, flight.failed_at + kJwtRetryPauseMin);
@@ -64,11 +62,25 @@ void JwtFetcher::Join(Flight& flight, MonoTime deadline, bool holds_valid, std::
   if (look < next_look_) wake_.Notify();
 }
 
-void JwtFetcher::Submit(Flights::iterator at, MonoTime now) {
-  at->second.running = true;
-  if (callers_.Submit([this, at] { Attempt(at); })) return;
-  at->second.running = false;
-  PutOff(at->second, Busy(), now);
+// Somebody waits for the flight.
+void JwtFetcher::EnterLine(Flights::iterator at) {
+  Flight& flight = at->second;
+  flight.state = State::kInLine;
+  flight.uid = flight.waiters.front().caller.uid;
+  flight.pid = flight.waiters.front().caller.pid;
+  line_.Push(flight.uid, flight.pid, at);
+  StartAttempts();
+}
+
+// As many as there are threads: who comes later may have a turn before those still in line.
+void JwtFetcher::StartAttempts() {
+  while (attempts_count_ < kJwtFetchersCount && !line_.Empty()) {
+    const Flights::iterator at = line_.Pop();
+    at->second.state = State::kRunning;
+    ++attempts_count_;
+    // Refused only when all is about to be gone, and then nobody waits.
+    if (!callers_.Submit([this, at] { Attempt(at); })) return;
+  }
 }
 
 // On one of the callers' threads.
@@ -77,10 +89,14 @@ void JwtFetcher::Attempt(Flights::iterator at) {
   MonoTime deadline = MonoTime::min();
   {
     MutexLock lock(mu_);
-    for (const Waiter& waiter : flight.waiters) deadline = std::max(deadline, waiter.deadline);
+    for (const Waiter& waiter : flight.waiters) {
+      deadline = std::max(deadline, waiter.caller.deadline);
+    }
     flight.attempt_ends = deadline;
     if (flight.waiters.empty()) {
       flights_.erase(at);
+      --attempts_count_;
+      StartAttempts();
       return;
     }
   }
@@ -89,18 +105,20 @@ void JwtFetcher::Attempt(Flights::iterator at) {
   {
     MutexLock lock(mu_);
     const MonoTime now = options_.clock->Monotonic();
-    flight.running = false;
     if (Passing(flight, result.status(), now) && !flight.waiters.empty()) {
       PutOff(flight, result.status(), now);
     } else {
       AnswerAll(flight, result, answers);
       flights_.erase(at);
     }
+    --attempts_count_;
+    StartAttempts();
   }
   Give(std::move(answers));
 }
 
 void JwtFetcher::PutOff(Flight& flight, const Status& failure, MonoTime now) {
+  flight.state = State::kPausing;
   flight.failure = failure;
   flight.failed_at = now;
   // A tenth either way by chance, so that agents which lost their server together spread.
@@ -117,22 +135,24 @@ bool JwtFetcher::Passing(const Flight& flight, const Status& status, MonoTime no
 }
 
 void JwtFetcher::AnswerAll(Flight& flight, const Result<HeldJwt>& result, Answers& answers) {
-  for (Waiter& waiter : flight.waiters) answers.emplace_back(std::move(waiter.answer), result);
-  waiting_count_ -= flight.waiters.size();
+  for (Waiter& waiter : flight.waiters) {
+    answers.emplace_back(std::move(waiter.answer), result);
+    places_.Leave(waiter.caller.uid, waiter.caller.pid);
+  }
   flight.waiters.clear();
 }
 
 void JwtFetcher::EndWaits(Flight& flight, MonoTime now, Answers& answers) {
   for (auto at = flight.waiters.begin(); at != flight.waiters.end();) {
-    const bool has_left = at->left.stop_requested();
-    if (!has_left && now < at->deadline) {
+    const bool has_left = at->caller.left.stop_requested();
+    if (!has_left && now < at->caller.deadline) {
       ++at;
       continue;
     }
     Result<HeldJwt> result = has_left ? Cancelled("the caller has left") : AtDeadline(flight, *at);
     answers.emplace_back(std::move(at->answer), std::move(result));
+    places_.Leave(at->caller.uid, at->caller.pid);
     at = flight.waiters.erase(at);
-    --waiting_count_;
   }
 }
 
@@ -153,15 +173,16 @@ MonoTime JwtFetcher::Look(Answers& answers) {
   for (auto at = flights_.begin(); at != flights_.end();) {
     Flight& flight = at->second;
     EndWaits(flight, now, answers);
-    if (flight.waiters.empty() && !flight.running) {
+    if (flight.waiters.empty() && flight.state != State::kRunning) {
+      line_.Remove(flight.uid, flight.pid, at);
       at = flights_.erase(at);
       continue;
     }
     for (const Waiter& waiter : flight.waiters) {
-      next_look_ = std::min(next_look_, waiter.deadline);
+      next_look_ = std::min(next_look_, waiter.caller.deadline);
     }
-    if (!flight.running && flight.due <= now) Submit(at, now);
-    if (!flight.running) next_look_ = std::min(next_look_, flight.due);
+    if (flight.state == State::kPausing && flight.due <= now) EnterLine(at);
+    if (flight.state == State::kPausing) next_look_ = std::min(next_look_, flight.due);
     ++at;
   }
   return next_look_;

@@ -6,7 +6,9 @@
 // still (JwtSource). Callers that want the same token share its attempts.
 //
 // A caller that waits holds no thread: kJwtFetchersCount threads make the calls, one more watches
-// the time. How many may wait is bounded, and one too many is told so at once.
+// the time. How many may wait is bounded, in all, of a user and of a process (JwtPlaces), and one
+// too many is told so at once. Attempts that wait for a thread have turns by user and process
+// (FairLine), so that one who asks for thousands of tokens delays others by little.
 //
 // Threads: thread-safe; Fetch never blocks. Answers are given on the fetcher's threads, without its
 // lock, and must not block. Lifetime: each caller has its answer before the fetcher is gone.
@@ -24,6 +26,8 @@
 #include <utility>
 #include <vector>
 
+#include "agent/svid/fair_line.h"
+#include "agent/svid/jwt_places.h"
 #include "agent/svid/jwt_source.h"
 #include "core/base/clock.h"
 #include "core/base/mutex.h"
@@ -45,6 +49,14 @@ struct JwtFetcherOptions {
   size_t waiting_max = kJwtCallersWaitingMax;
 };
 
+// Who asks, and how long it wants to wait.
+struct JwtCaller {
+  uid_t uid;
+  pid_t pid;
+  MonoTime deadline;
+  std::stop_token left;  // stops when the caller no longer wants it; its answer is then Cancelled
+};
+
 class JwtFetcher {
  public:
   using Answer = std::function<void(Result<HeldJwt>)>;
@@ -53,10 +65,9 @@ class JwtFetcher {
   ~JwtFetcher();
 
   // What is known at once; else nothing, and `answer` is called once, maybe before this returns.
-  // `left` stops when the caller no longer wants it; then its answer is Cancelled.
   std::optional<Result<HeldJwt>> Fetch(std::shared_ptr<const Entry> entry,
-                                       std::vector<std::string> audience, MonoTime deadline,
-                                       std::stop_token left, Answer answer) EXCLUDES(mu_);
+                                       std::vector<std::string> audience, JwtCaller caller,
+                                       Answer answer) EXCLUDES(mu_);
   // Answers all who wait, and all who would wait from now on, with `status`.
   void Stop(const Status& status) EXCLUDES(mu_);
 
@@ -70,37 +81,38 @@ class JwtFetcher {
     auto operator<=>(const Key&) const = default;
   };
   struct Waiter {
-    Waiter(MonoTime until, bool holds, std::stop_token token, Answer to, Wake* wake)
-        : deadline(until),
+    Waiter(JwtCaller who, bool holds, Answer to, Wake* wake)
+        : caller(std::move(who)),
           holds_valid(holds),
-          left(std::move(token)),
           answer(std::move(to)),
-          on_left(left, [wake] { wake->Notify(); }) {}
+          on_left(caller.left, [wake] { wake->Notify(); }) {}
 
-    const MonoTime deadline;
+    const JwtCaller caller;
     const bool holds_valid;  // there was a valid token when it came
-    const std::stop_token left;
     Answer answer;
     std::stop_callback<std::function<void()>> on_left;  // takes no lock but the wake's own
   };
+  enum class State { kPausing, kInLine, kRunning };
   // One token's attempts, and those who wait for it.
   struct Flight {
     std::shared_ptr<const Entry> entry;
     std::vector<std::string> audience;
     std::list<Waiter> waiters;
-    bool running = false;  // an attempt is under way or queued: it alone removes the flight
-    MonoTime attempt_ends;  // the latest that its attempt may take
-    Status failure;         // of the last attempt; OK before the first has ended
+    State state = State::kPausing;  // kRunning: its attempt alone removes the flight
+    uid_t uid = 0;                  // whose turn it is in line for
+    pid_t pid = 0;                  // likewise
+    MonoTime attempt_ends;          // the latest that its attempt may take
+    Status failure;                 // of the last attempt; OK before the first has ended
     MonoTime failed_at;
-    MonoTime due;  // the next attempt, while none is running
+    MonoTime due;  // the next attempt, while pausing
     Duration pause = kJwtRetryPauseMin;
   };
   using Flights = std::map<Key, Flight>;
   using Answers = std::vector<std::pair<Answer, Result<HeldJwt>>>;
 
-  void Join(Flight& flight, MonoTime deadline, bool holds_valid, std::stop_token left,
-            Answer answer) REQUIRES(mu_);
-  void Submit(Flights::iterator at, MonoTime now) REQUIRES(mu_);
+  void Join(Flight& flight, JwtCaller caller, bool holds_valid, Answer answer) REQUIRES(mu_);
+  void EnterLine(Flights::iterator at) REQUIRES(mu_);
+  void StartAttempts() REQUIRES(mu_);
   void Attempt(Flights::iterator at) EXCLUDES(mu_);
   void PutOff(Flight& flight, const Status& failure, MonoTime now) REQUIRES(mu_);
   bool Passing(const Flight& flight, const Status& status, MonoTime now) const REQUIRES(mu_);
@@ -115,9 +127,11 @@ class JwtFetcher {
   mutable Mutex mu_;
   Status stopped_ GUARDED_BY(mu_);  // OK until Stop()
   uint64_t last_caller_ GUARDED_BY(mu_) = 0;
-  size_t waiting_count_ GUARDED_BY(mu_) = 0;
+  JwtPlaces places_ GUARDED_BY(mu_);
+  size_t attempts_count_ GUARDED_BY(mu_) = 0;  // that have a thread, or are about to
   MonoTime next_look_ GUARDED_BY(mu_) = MonoTime::max();
   Flights flights_ GUARDED_BY(mu_);
+  FairLine<Flights::iterator> line_ GUARDED_BY(mu_);  // of those in the state kInLine
   WorkerPool callers_;  // its own lock
   Thread watch_;        // constant after construction
 };

@@ -70,9 +70,17 @@ class JwtFetcherTest : public TokenFixture {
 
   ReplyPtr Fetch(const std::string& audience = "a", Duration within = seconds(30),
                  std::stop_token left = {}) {
+    return FetchAs(1, audience, within, std::move(left));
+  }
+  // Of a user that has one process.
+  ReplyPtr FetchAs(uid_t uid, const std::string& audience, Duration within = seconds(30),
+                   std::stop_token left = {}) {
     auto reply = std::make_shared<Reply>();
     auto now = fetcher_->Fetch(std::make_shared<Entry>(entry_), {audience},
-                               clock_.Monotonic() + within, std::move(left),
+                               JwtCaller{.uid = uid,
+                                         .pid = static_cast<pid_t>(uid),
+                                         .deadline = clock_.Monotonic() + within,
+                                         .left = std::move(left)},
                                [reply](Result<HeldJwt> jwt) { reply->Set(std::move(jwt)); });
     if (now) reply->Set(*std::move(now));
     return reply;
@@ -95,9 +103,33 @@ class JwtFetcherTest : public TokenFixture {
     released_.notify_all();
   }
 
+  // Calls take until they are let through, one by one.
+  void Gate() {
+    server_.During([this] {
+      MutexLock lock(gate_mu_);
+      ++begun_;
+      gate_.NotifyAll();
+      while (let_through_ == 0) gate_.Wait(gate_mu_);
+      --let_through_;
+    });
+  }
+  void AwaitBegun(size_t calls) {
+    MutexLock lock(gate_mu_);
+    while (begun_ < calls) gate_.Wait(gate_mu_);
+  }
+  void LetThrough(size_t calls) {
+    MutexLock lock(gate_mu_);
+    let_through_ += calls;
+    gate_.NotifyAll();
+  }
+
   ShortestPause pauses_;
   std::atomic<int> in_call_ = 0;
   std::atomic<bool> released_ = false;
+  Mutex gate_mu_;
+  CondVar gate_;
+  size_t begun_ GUARDED_BY(gate_mu_) = 0;
+  size_t let_through_ GUARDED_BY(gate_mu_) = 0;
   std::unique_ptr<JwtFetcher> fetcher_;
 };
 
@@ -275,8 +307,8 @@ TEST_F(JwtFetcherTest, HowManyMayWaitIsBounded) {
   clock_.Advance(minutes(4));
   Make(2);
   server_.Fail(Unavailable("away"));
-  const ReplyPtr first = Fetch("a");
-  const ReplyPtr second = Fetch("a");
+  const ReplyPtr first = FetchAs(1, "a");
+  const ReplyPtr second = FetchAs(2, "a");
   pauses_.Await(1);
   EXPECT_EQ(Token(Fetch("b")), Unavailable("the agent is busy: too many calls wait; call again")
                                    .ToString());
@@ -286,6 +318,58 @@ TEST_F(JwtFetcherTest, HowManyMayWaitIsBounded) {
   EXPECT_TRUE(first->Wait().ok());
   EXPECT_TRUE(second->Wait().ok());
   EXPECT_TRUE(Fetch("b")->Wait().ok());
+}
+
+TEST_F(JwtFetcherTest, OneProcessCannotTakeTheWaitsOfOthers) {
+  constexpr int kShare = kJwtCallersWaitingMax / kJwtProcessesPerPlaces;
+  server_.Fail(Unavailable("away"));
+  std::vector<ReplyPtr> flood;
+  for (int i = 0; i < 1100; ++i) flood.push_back(FetchAs(1, "flood " + std::to_string(i)));
+  const ReplyPtr other = FetchAs(2, "other");
+  pauses_.Await(kShare + 1);
+  EXPECT_FALSE(flood[kShare - 1]->Answered());
+  for (int i = kShare; i < 1100; ++i) {
+    ASSERT_TRUE(flood[i]->Answered()) << i;
+    EXPECT_NE(Token(flood[i]).find("process 1 has its share of waits"), std::string::npos);
+  }
+  EXPECT_FALSE(other->Answered());
+  server_.Fail(OkStatus());
+  clock_.Advance(kFirstPause);
+  EXPECT_TRUE(other->Wait().ok());
+  for (int i = 0; i < kShare; ++i) EXPECT_TRUE(flood[i]->Wait().ok());
+}
+
+TEST_F(JwtFetcherTest, WhoComesIntoAFloodHasItsTurnFirst) {
+  Gate();
+  std::vector<ReplyPtr> flood;
+  for (int i = 0; i < 100; ++i) flood.push_back(FetchAs(1, "flood " + std::to_string(i)));
+  AwaitBegun(kJwtFetchersCount);
+  const ReplyPtr other = FetchAs(2, "other");
+  LetThrough(1);
+  AwaitBegun(kJwtFetchersCount + 1);  // one of the flood's, whose turn it was
+  LetThrough(1);
+  AwaitBegun(kJwtFetchersCount + 2);
+  EXPECT_EQ(server_.last_audience(), std::vector<std::string>{"other"});
+  LetThrough(100);
+  EXPECT_TRUE(other->Wait().ok());
+  for (const ReplyPtr& reply : flood) EXPECT_TRUE(reply->Wait().ok());
+}
+
+TEST_F(JwtFetcherTest, WhoLeavesTheLineMakesRoomInIt) {
+  Gate();
+  std::vector<ReplyPtr> running;
+  for (size_t i = 0; i < kJwtFetchersCount; ++i) running.push_back(Fetch(std::to_string(i)));
+  AwaitBegun(kJwtFetchersCount);
+  for (int i = 0; i < 300; ++i) {
+    std::stop_source left;
+    const ReplyPtr reply = Fetch("left " + std::to_string(i), seconds(30), left.get_token());
+    left.request_stop();
+    EXPECT_EQ(reply->Wait().code(), Code::kCancelled);
+  }
+  const ReplyPtr last = Fetch("last");
+  LetThrough(kJwtFetchersCount + 1);
+  EXPECT_TRUE(last->Wait().ok());
+  EXPECT_EQ(server_.calls(), static_cast<int>(kJwtFetchersCount) + 1);
 }
 
 TEST_F(JwtFetcherTest, StopAnswersAllWhoWait) {
