@@ -164,7 +164,7 @@ Status MakeDirectories(const std::string& path, mode_t mode) {
   for (size_t end = last.find('/', 1); end != std::string::npos; end = last.find('/', end + 1)) {
     TRY(MakeDirectory(last.substr(0, end), kParentMode));
   }
-  return MakeDirectory(last, mode);
+  return last.empty() ? OkStatus() : MakeDirectory(last, mode);  // the root is there
 }
 
 Status CheckUsableDirectory(const std::string& path) {
