@@ -271,7 +271,8 @@ Result<int64_t> UnixSeconds(std::string_view text) {
   Result<int64_t> number = WholeNumber(text);
   if (number.ok()) return number;
   std::tm parts{};
-  const char* end = strptime(std::string(text).c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  const std::string terminated(text);
+  const char* end = strptime(terminated.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   if (end == nullptr || *end != '\0') {
     return InvalidArgument("'" + Printable(text) +
                            "' is no time; write it like 2027-01-31T12:00:00Z");

@@ -24,7 +24,12 @@ Status GrpcCalls::RunOnce(MonoTime deadline, const Call& call) {
   context.set_deadline(clock_->Now() + (deadline - clock_->Monotonic()));
   std::stop_callback on_stop(stop_, [&context] { context.TryCancel(); });
   if (stop_.stop_requested()) return Cancelled("the agent is stopping");
+  const std::stop_token over = channel_->EndOf(channel);
+  std::stop_callback on_over(over, [&context] { context.TryCancel(); });
   Status status = call(channel, context);
+  if (status.code() == Code::kCancelled && over.stop_requested() && !stop_.stop_requested()) {
+    status = Unavailable("the connection to the server has ended");
+  }
   // A connection that has failed is not tried again; a server that answers "unavailable" itself
   // costs one more handshake.
   if (status.code() == Code::kUnavailable) channel_->Drop();

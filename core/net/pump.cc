@@ -34,6 +34,7 @@ struct Pump::Connection {
   const PumpedConnection options;
   Phase phase = Phase::kHandshake;
   bool was_open = false;
+  bool is_left = false;  // by the peer
   bool deferred = false;
   bool socket_armed = true;  // for writing too
   bool plain_armed = false;
@@ -139,6 +140,10 @@ void Pump::Open(const ConnectionPtr& connection) {
 
 void Pump::PumpSome(const ConnectionPtr& connection) {
   Tunnel::Progress progress = connection->tunnel.Pump(scratch_);
+  if (connection->tunnel.peer_has_left() && !std::exchange(connection->is_left, true) &&
+      connection->options.left) {
+    connection->options.left();
+  }
   if (progress == Tunnel::Progress::kEnded) {
     End(*connection, connection->tunnel.failure());
     return;

@@ -32,6 +32,8 @@ struct PumpedConnection {
   MonoTime deadline;    // of all before `opened`
   // `plain` is gRPC's end. `chain` as the peer sent it, verified; may be empty.
   std::function<void(Fd plain, const std::vector<Certificate>& chain)> opened;
+  // Nothing more comes from the peer, though gRPC may have its end open still. May be null.
+  std::function<void()> left;
   // The last thing, unless the pump itself goes first. OK when the connection ended as it should.
   // `was_open`: after `opened`.
   std::function<void(const Status& why, bool was_open)> ended;
