@@ -16,8 +16,8 @@ import urllib.request
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 # pylint: disable=wrong-import-position
 import http2
-from harness import (Deployment, Skip, Watch, expect, free_port, own_uid, run_tests, tests_of,
-                     wait_until)
+from harness import (SANITIZED, Deployment, Skip, Watch, expect, free_port, own_uid, run_tests,
+                     tests_of, wait_until)
 
 FETCH_X509 = "/SpiffeWorkloadAPI/FetchX509SVID"
 FETCH_BUNDLES = "/SpiffeWorkloadAPI/FetchX509Bundles"
@@ -154,7 +154,14 @@ def expect_all_served(deployment):
         expect(live(port), "HTTP is served")
 
 
+def skip_where_checks_need_descriptors():
+    if SANITIZED:
+        raise Skip("the sanitizer looks at addresses through a pipe of its own, and without a "
+                   "descriptor takes every object for a wrong one")
+
+
 def test_the_agent_without_descriptors():
+    skip_where_checks_need_descriptors()
     with deployed() as deployment, Watch(deployment) as watch:
         agent = deployment.agents["agent"]
         admin = agent.config["admin_socket"]
@@ -180,6 +187,7 @@ def test_the_agent_without_descriptors():
 
 
 def test_the_server_without_descriptors():
+    skip_where_checks_need_descriptors()
     with deployed() as deployment:
         with http2.Session(http2.unix(deployment.server_socket)) as operator, \
              http2.Session(http2.tls(deployment.port)) as client:
