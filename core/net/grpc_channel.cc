@@ -200,17 +200,12 @@ PumpedConnection PumpedTlsChannel::Connection(MonoTime deadline,
   connection.opened = [attempt](Fd plain, const std::vector<Certificate>&) {
     attempt->Finish(std::move(plain));
   };
-  const auto tell = [this, state] {
+  connection.left = [this, state] {
+    state->usable = false;
     loop_->At(clock_->Monotonic() + kEndMayGoUntold, [state] { state->over.request_stop(); });
   };
-  connection.left = [state, tell] {
-    state->usable = false;
-    tell();
-  };
-  connection.ended = [this, attempt, state, tell](const Status& why, bool was_open) {
-    state->usable = false;
+  connection.ended = [this, attempt](const Status& why, bool was_open) {
     if (was_open) {
-      tell();
       if (!why.ok()) {
         log_->Info("Connection to the server ended",
                    {{"server", options_.address}, {"reason", why}});
