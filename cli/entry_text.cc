@@ -43,6 +43,18 @@ Result<bool> BoolOf(const YamlNode& value) {
   return InvalidArgument("expected true or false, found '" + Printable(text) + "'");
 }
 
+// "spiffe://example.org/web", or {"trust_domain": "example.org", "path": "/web"}, which
+// `spire-server entry show -output json` prints.
+Result<spire::api::types::SPIFFEID> IdOf(const YamlNode& value) {
+  if (value.kind != YamlNode::Kind::kMap) return IdMessage(TRY(TextOf(value)));
+  const YamlNode* trust_domain = value.Find("trust_domain");
+  const YamlNode* path = value.Find("path");
+  if (value.members.size() != 2 || trust_domain == nullptr || path == nullptr) {
+    return InvalidArgument("a SPIFFE ID is text, or has the members trust_domain and path");
+  }
+  return IdMessage("spiffe://" + TRY(TextOf(*trust_domain)) + TRY(TextOf(*path)));
+}
+
 // Applies `add` to each element of a list.
 Status ForEachOf(const YamlNode& value, const std::function<Status(const YamlNode&)>& add) {
   if (value.kind != YamlNode::Kind::kList) {
@@ -89,8 +101,8 @@ const Members& AttributeMembers() {
 const Members& EntryMembers() {
   static const Members kMembers{
       {"id", SET(e.set_id(TRY(TextOf(v))))},
-      {"spiffe_id", SET(*e.mutable_spiffe_id() = TRY(IdMessage(TRY(TextOf(v)))))},
-      {"parent_id", SET(*e.mutable_parent_id() = TRY(IdMessage(TRY(TextOf(v)))))},
+      {"spiffe_id", SET(*e.mutable_spiffe_id() = TRY(IdOf(v)))},
+      {"parent_id", SET(*e.mutable_parent_id() = TRY(IdOf(v)))},
       {"selectors", SET(TRY(ForEachOf(v, [&e](const YamlNode& s) { return AddSelector(s, e); })))},
       {"x509_svid_ttl", SET(e.set_x509_svid_ttl(TRY(TtlSeconds(TRY(TextOf(v))))))},
       {"jwt_svid_ttl", SET(e.set_jwt_svid_ttl(TRY(TtlSeconds(TRY(TextOf(v))))))},
@@ -196,12 +208,23 @@ std::string JoinSurrogates(std::string_view json) {
   return joined;
 }
 
+// What programs write for a member that is not set; an empty value in YAML is rather a mistake.
+void DropNulls(YamlNode& node) {
+  std::erase_if(node.members, [](const auto& member) {
+    return member.second.kind == YamlNode::Kind::kNull;
+  });
+  for (auto& [key, value] : node.members) DropNulls(value);
+  for (YamlNode& item : node.items) DropNulls(item);
+}
+
 // YAML, of which JSON is nearly a part.
 Result<YamlNode> ParseFile(std::string_view text, const std::string& name) {
-  if (text.find("\\u") == std::string_view::npos || !Json::Parse(text).ok()) {
-    return ParseYaml(text, name);
-  }
-  return ParseYaml(JoinSurrogates(text), name);
+  const bool differs = text.find("\\u") != std::string_view::npos ||
+                       text.find("null") != std::string_view::npos;
+  if (!differs || !Json::Parse(text).ok()) return ParseYaml(text, name);
+  YamlNode document = TRY(ParseYaml(JoinSurrogates(text), name));
+  DropNulls(document);
+  return document;
 }
 
 Result<WireEntry> EntryFromNode(const YamlNode& node, const std::string& name) {

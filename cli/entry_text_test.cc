@@ -70,6 +70,42 @@ TEST(EntryTextTest, ReadsSpiresJsonFile) {
   EXPECT_TRUE((*entries)[1].additional_attributes().jwt_svid_include_jti());
 }
 
+// What `spire-server entry show -output json` prints: messages with all their members.
+TEST(EntryTextTest, ReadsWhatSpireShows) {
+  auto entries = EntriesFromFile(
+      R"({"entries": [{"id": "e1",
+            "spiffe_id": {"trust_domain": "example.org", "path": "/web"},
+            "parent_id": {"trust_domain": "example.org", "path": "/spire/server"},
+            "selectors": [{"type": "unix", "value": "uid:7"}], "x509_svid_ttl": 3600,
+            "federates_with": [], "admin": false, "downstream": false, "expires_at": "1801396800",
+            "dns_names": [], "revision_number": "2", "store_svid": false, "jwt_svid_ttl": 0,
+            "hint": "", "created_at": "1700000000", "additional_attributes": null}],
+          "next_page_token": ""})",
+      "f");
+  ASSERT_TRUE(entries.ok()) << entries.status().ToString();
+  WireEntry web;
+  web.set_id("e1");
+  *web.mutable_spiffe_id() = *IdMessage("spiffe://example.org/web");
+  *web.mutable_parent_id() = *IdMessage("spiffe://example.org/spire/server");
+  *web.add_selectors() = *SelectorMessage("unix:uid:7");
+  web.set_x509_svid_ttl(3600);
+  web.set_expires_at(1801396800);
+  ASSERT_EQ(entries->size(), 1u);
+  EXPECT_EQ((*entries)[0].SerializeAsString(), web.SerializeAsString());
+}
+
+// JSON's null is a member that is not set; YAML's empty value is a mistake.
+TEST(EntryTextTest, NullIsUnsetInJsonAlone) {
+  auto entries = EntriesFromFile(
+      R"([{"hint": "null", "dns_names": null, "admin": null, "federates_with": [null]}])", "f");
+  EXPECT_EQ(entries.status().message(), "f:1:71: federates_with: expected text, found nothing");
+  entries = EntriesFromFile(R"([{"hint": "null", "dns_names": null, "admin": null}])", "f");
+  ASSERT_TRUE(entries.ok()) << entries.status().ToString();
+  EXPECT_EQ((*entries)[0].hint(), "null");
+  EXPECT_EQ(EntriesFromFile("- dns_names:\n", "f").status().message(),
+            "f:1:3: dns_names: expected a list, found nothing");
+}
+
 TEST(EntryTextTest, NamesThePlaceOfAMistake) {
   auto said = [](std::string_view text) { return EntriesFromFile(text, "f").status().message(); };
   EXPECT_TRUE(said("- spiffe_id: x\n").starts_with("f:1:14: spiffe_id: "))
@@ -83,6 +119,8 @@ TEST(EntryTextTest, NamesThePlaceOfAMistake) {
             "jwt_svid_include_jti");
   EXPECT_TRUE(said("- additional_attributes: true\n")
                   .starts_with("f:1:26: additional_attributes is a map of its fields, not text"));
+  EXPECT_EQ(said("- spiffe_id: {path: /a}\n"),
+            "f:1:14: spiffe_id: a SPIFFE ID is text, or has the members trust_domain and path");
   EXPECT_EQ(said("entries: []\n"), "f holds no entry");
 }
 
