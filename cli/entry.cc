@@ -29,6 +29,7 @@ struct EntryFlags {
   std::vector<std::string> selectors, dns_names;
   bool admin = false, downstream = false, store_svid = false;
   bool disable_x509_svid_prefetch = false, jwt_svid_include_jti = false;
+  const char* id_flag = nullptr;  // create and update name it differently
   CLI::App* app = nullptr;
 
   bool Given(const std::string& flag) const { return app->count(flag) > 0; }
@@ -39,8 +40,9 @@ struct FilterFlags {
   std::vector<std::string> selectors;
 };
 
-void AddEntryFlags(CLI::App* app, EntryFlags& flags) {
+void AddEntryFlags(CLI::App* app, EntryFlags& flags, const char* id_flag, const char* id_text) {
   flags.app = app;
+  flags.id_flag = id_flag;
   AddChecked(*app, "--spiffe-id", flags.spiffe_id, "SPIFFE ID that the workload gets", CheckId);
   AddChecked(*app, "--parent-id", flags.parent_id, "Agent or entry below which it stands", CheckId);
   AddChecked(*app, "--selector", flags.selectors, "type:value, e.g. unix:uid:1000 (repeat)",
@@ -61,6 +63,7 @@ void AddEntryFlags(CLI::App* app, EntryFlags& flags) {
   AddChecked(*app, "--expires-at", flags.expires_at, "Unix seconds or 2027-01-31T12:00:00Z",
              CheckTime);
   app->add_option("--file", flags.file, "YAML or JSON file of one or many entries; - is stdin");
+  app->add_option(id_flag, flags.id, id_text);
 }
 
 // The entry of the flags, and which of its fields were given.
@@ -158,18 +161,23 @@ Status ReportEntries(Session& session, const Results& results, const std::string
                     " entries not " + deed + ":" + failures);
 }
 
-// A file says its entries whole: a flag beside it would be lost.
-Status CheckFileAlone(Session& session, const EntryFlags& flags) {
-  if (flags.file.empty()) return OkStatus();
+// The first flag that says a field of the entry; null when none does.
+const char* FieldFlagOf(const EntryFlags& flags) {
   for (const char* flag : {"--spiffe-id", "--parent-id", "--selector", "--x509-ttl", "--jwt-ttl",
                            "--dns-name", "--hint", "--admin", "--downstream", "--store-svid",
                            "--expires-at", kPrefetchFlag, kJtiFlag}) {
-    if (flags.Given(flag)) {
-      return session.WrongUse(std::string("--file says entries whole: ") + flag +
-                              " cannot stand beside it");
-    }
+    if (flags.Given(flag)) return flag;
   }
-  return OkStatus();
+  return nullptr;
+}
+
+// A file says its entries whole: a flag beside it would be lost.
+Status CheckFileAlone(Session& session, const EntryFlags& flags) {
+  if (flags.file.empty()) return OkStatus();
+  const char* lost = flags.id.empty() ? FieldFlagOf(flags) : flags.id_flag;
+  if (lost == nullptr) return OkStatus();
+  return session.WrongUse(std::string("--file says entries whole: ") + lost +
+                          " cannot stand beside it");
 }
 
 template <typename Request, typename Response>
@@ -248,6 +256,10 @@ Status UpdateEntries(Session& session, const EntryFlags& flags) {
     entries = TRY(EntriesOfFile(flags.file));
   } else {
     if (flags.id.empty()) return session.WrongUse("which entry? Give --id (or --file)");
+    if (FieldFlagOf(flags) == nullptr) {
+      return session.WrongUse("what is to change? Give a flag for each field that does, like "
+                              "--x509-ttl 30m");
+    }
     WireEntry entry;
     TRY(FillEntry(flags, entry, *request.mutable_input_mask()));
     entry.set_id(flags.id);
@@ -381,8 +393,7 @@ void AddEntryCommands(CLI::App& app, Session& session) {
       "    --parent-id spiffe://example.org/node1 --selector unix:uid:1001\n"
       "  writ entry create --file entries.yaml   # or SPIRE's registration JSON",
       [&session, create] { return CreateEntries(session, *create); });
-  AddEntryFlags(command, *create);
-  command->add_option("--entry-id", create->id, "The entry's ID (default: made by the server)");
+  AddEntryFlags(command, *create, "--entry-id", "The entry's ID (default: made by the server)");
 
   auto update = std::make_shared<EntryFlags>();
   command = AddCommand(*noun, session, "update",
@@ -396,8 +407,7 @@ void AddEntryCommands(CLI::App& app, Session& session) {
                        "  writ entry list --output json > entries.json   # edit it, then\n"
                        "  writ entry update --file entries.json",
                        [&session, update] { return UpdateEntries(session, *update); });
-  AddEntryFlags(command, *update);
-  command->add_option("--id", update->id, "The entry's ID");
+  AddEntryFlags(command, *update, "--id", "The entry's ID");
 
   auto ids = std::make_shared<std::vector<std::string>>();
   command = AddCommand(*noun, session, "delete",

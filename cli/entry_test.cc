@@ -183,10 +183,20 @@ TEST_F(EntryCommandTest, FilesOfManyEntriesAreSentInBatches) {
   EXPECT_EQ(error_.str(), "");
 }
 
-TEST_F(EntryCommandTest, AttributeFlagsBesideAFileAreWrongUse) {
+TEST_F(EntryCommandTest, UpdateOfNothingIsWrongUse) {
+  ASSERT_EQ(Create({}), 0) << error_.str();
+  server_.TakeBatches();
+  EXPECT_EQ(Run({"update", "--id", "e1"}), 2);
+  EXPECT_NE(error_.str().find("what is to change?"), std::string::npos) << error_.str();
+  EXPECT_TRUE(server_.TakeBatches().empty());
+}
+
+TEST_F(EntryCommandTest, FlagsBesideAFileAreWrongUse) {
   EXPECT_EQ(Run({"create", "--file", "f", "--jwt-svid-include-jti"}), 2);
   EXPECT_NE(error_.str().find("--jwt-svid-include-jti cannot stand beside it"), std::string::npos);
   EXPECT_EQ(Run({"update", "--file", "f", "--disable-x509-svid-prefetch"}), 2);
+  EXPECT_EQ(Run({"update", "--file", "f", "--id", "e1"}), 2);
+  EXPECT_NE(error_.str().find("--id cannot stand beside it"), std::string::npos) << error_.str();
 }
 
 }  // namespace
