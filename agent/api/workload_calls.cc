@@ -139,8 +139,8 @@ class FetchJwtSvidCall final : public UnaryCall {
       return true;
     }
     response_->Clear();
-    End(Unavailable("could not fetch a JWT-SVID for " + identity.entry->spiffe_id.text() + ": " +
-                    jwt.status().message()));
+    End(Unavailable("could not fetch JWT-SVID: " + jwt.status().message() + " (for " +
+                    identity.entry->spiffe_id.text() + ")"));
     return false;
   }
 

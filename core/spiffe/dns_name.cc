@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ValidateDnsName: as lax as SPIRE's check about the characters inside a label (which is IDNA's
-// without its mapping step) and as strict about everything else. Control characters alone are
-// refused beyond that: a NUL or a line break in a certificate only ever served attackers.
+// without its mapping step) and as strict about everything else, but for two: control characters
+// are refused, as a NUL or a line break in a certificate only ever served attackers; and what an
+// "xn--" label decodes to is not held to IDNA's tables, which no reader of certificates follows.
 #include <cstdint>
 #include <limits>
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JWT-SVID sections 2 to 5.
+// JWT-SVID sections 2 to 5. Errors begin with SPIRE's words, which people search logs for.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -13,6 +13,7 @@ namespace writ {
 namespace {
 
 constexpr size_t kAudiencesMax = 1000;
+constexpr size_t kToldMax = 256;  // bytes of a hostile text in an error
 // Within what Time can hold (it ends in the year 2262); a claim beyond is that far away anyhow.
 constexpr double kNumericDateMax = 9e9;
 
@@ -28,7 +29,7 @@ Result<std::optional<Time>> NumericDate(const Json& claims, std::string_view nam
   if (claim == nullptr) return std::optional<Time>();
   Result<double> seconds = claim->AsDouble();
   if (!seconds.ok() || !std::isfinite(*seconds)) {
-    return InvalidArgument("claim \"" + std::string(name) + "\" is no number");
+    return InvalidArgument("token claim \"" + std::string(name) + "\" is no number");
   }
   double bounded = std::clamp(std::floor(*seconds), -kNumericDateMax, kNumericDateMax);
   return std::optional<Time>(FromUnixSeconds(static_cast<int64_t>(bounded)));
@@ -37,23 +38,23 @@ Result<std::optional<Time>> NumericDate(const Json& claims, std::string_view nam
 Status CheckTextClaim(const Json& claims, std::string_view name) {
   const Json* claim = FindClaim(claims, name);
   if (claim == nullptr || claim->IsString()) return OkStatus();
-  return InvalidArgument("claim \"" + std::string(name) + "\" is no string");
+  return InvalidArgument("token claim \"" + std::string(name) + "\" is no string");
 }
 
 Result<std::vector<std::string>> Audience(const Json& claims) {
   const Json* aud = FindClaim(claims, "aud");
-  if (aud == nullptr) return InvalidArgument("claim \"aud\" is missing");
+  if (aud == nullptr) return InvalidArgument("token missing aud claim");
   if (aud->IsString()) return std::vector<std::string>{*aud->AsString()};
   std::vector<std::string> audience;
   const Json::Array* list = aud->AsArray();
-  if (list == nullptr) return InvalidArgument("claim \"aud\" is neither a string nor a list");
-  if (list->empty()) return InvalidArgument("claim \"aud\" is empty");
+  if (list == nullptr) return InvalidArgument("token claim \"aud\" is neither a string nor a list");
+  if (list->empty()) return InvalidArgument("token claim \"aud\" is empty");
   if (list->size() > kAudiencesMax) {
-    return InvalidArgument("claim \"aud\" has more than " + std::to_string(kAudiencesMax) +
+    return InvalidArgument("token claim \"aud\" has more than " + std::to_string(kAudiencesMax) +
                            " values");
   }
   for (const Json& value : *list) {
-    if (!value.IsString()) return InvalidArgument("claim \"aud\" holds what is no string");
+    if (!value.IsString()) return InvalidArgument("token claim \"aud\" holds what is no string");
     audience.push_back(*value.AsString());
   }
   return audience;
@@ -61,9 +62,9 @@ Result<std::vector<std::string>> Audience(const Json& claims) {
 
 Result<SpiffeId> Subject(const Json& claims) {
   const Json* sub = FindClaim(claims, "sub");
-  if (sub == nullptr) return InvalidArgument("claim \"sub\" is missing");
-  if (!sub->IsString()) return InvalidArgument("claim \"sub\" is no string");
-  return TRY(SpiffeId::Parse(*sub->AsString()), "read claim \"sub\"");
+  if (sub == nullptr) return InvalidArgument("token missing subject claim");
+  if (!sub->IsString()) return InvalidArgument("token claim \"sub\" is no string");
+  return TRY(SpiffeId::Parse(*sub->AsString()), "token has an invalid subject claim");
 }
 
 Status CheckHeader(const Jws& jws) {
@@ -72,7 +73,7 @@ Status CheckHeader(const Jws& jws) {
     return InvalidArgument("token has the header \"typ\" \"" + Printable(jws.typ) +
                            "\": only \"JWT\" and \"JOSE\" are allowed");
   }
-  if (jws.kid.empty()) return InvalidArgument("token has no header \"kid\"");
+  if (jws.kid.empty()) return InvalidArgument("token header missing key id");
   return OkStatus();
 }
 
@@ -81,7 +82,7 @@ Result<JwtSvid> SvidOf(const Jws& jws, std::string_view token) {
   SpiffeId id = TRY(Subject(jws.payload));
   std::vector<std::string> audience = TRY(Audience(jws.payload));
   std::optional<Time> expires_at = TRY(NumericDate(jws.payload, "exp"));
-  if (!expires_at) return InvalidArgument("claim \"exp\" is missing");
+  if (!expires_at) return InvalidArgument("token missing exp claim");
   std::optional<Time> issued_at = TRY(NumericDate(jws.payload, "iat"));
   TRY(NumericDate(jws.payload, "nbf"));
   TRY(CheckTextClaim(jws.payload, "iss"));
@@ -113,7 +114,8 @@ Status CheckTimes(const JwtSvid& svid, Time now) {
 // The authority that the token names must have signed it; only the bundle of the subject's own
 // trust domain counts.
 Status CheckSignature(const Jws& jws, const SpiffeId& id, std::span<const Bundle> bundles) {
-  Status outcome = InvalidArgument("no bundle for the trust domain of " + id.text());
+  Status outcome = InvalidArgument("no keys found for trust domain \"" +
+                                   std::string(id.trust_domain_name()) + '"');
   for (const Bundle& bundle : bundles) {
     if (!id.MemberOf(bundle.trust_domain)) continue;
     const JwtAuthority* authority = bundle.FindJwt(jws.kid);
@@ -121,29 +123,42 @@ Status CheckSignature(const Jws& jws, const SpiffeId& id, std::span<const Bundle
       Status verdict = VerifyJws(jws, authority->key);
       return verdict.ok() ? verdict : InvalidArgument(verdict.message());
     }
-    outcome = InvalidArgument("no JWT authority \"" + Printable(jws.kid) +
-                              "\" in the bundle of trust domain " + bundle.trust_domain.name());
+    outcome = InvalidArgument("public key \"" + Printable(jws.kid) +
+                              "\" not found in trust domain \"" + bundle.trust_domain.name() +
+                              '"');
   }
   return outcome;
+}
+
+Status CheckAudience(const JwtSvid& svid, std::string_view audience) {
+  if (std::ranges::find(svid.audience, audience) != svid.audience.end()) return OkStatus();
+  std::string found;
+  for (const std::string& one : svid.audience) {
+    found += (found.empty() ? "\"" : " \"") + Printable(one, kToldMax) + '"';
+    if (found.size() > kToldMax) break;
+  }
+  return InvalidArgument("expected audience in [\"" + Printable(audience, kToldMax) +
+                         "\"] (audience=[" + found + "])");
+}
+
+Result<Jws> ParseToken(std::string_view token) {
+  return TRY(ParseJws(token), "unable to parse JWT token");
 }
 
 }  // namespace
 
 Result<JwtSvid> ParseJwtSvidInsecure(std::string_view token) {
-  return TRY(SvidOf(TRY(ParseJws(token), "read JWT-SVID"), token), "read JWT-SVID");
+  return SvidOf(TRY(ParseToken(token)), token);
 }
 
 Result<JwtSvid> ValidateJwtSvid(std::string_view token, std::string_view audience,
                                 std::span<const Bundle> bundles, Time now) {
   if (audience.empty()) return InvalidArgument("expected an audience to validate the token for");
-  Jws jws = TRY(ParseJws(token), "read JWT-SVID");
-  JwtSvid svid = TRY(SvidOf(jws, token), "read JWT-SVID");
-  TRY(CheckSignature(jws, svid.id, bundles), "validate JWT-SVID");
-  TRY(CheckTimes(svid, now), "validate JWT-SVID");
-  if (std::find(svid.audience.begin(), svid.audience.end(), audience) == svid.audience.end()) {
-    return InvalidArgument("validate JWT-SVID: \"" + Printable(audience) +
-                           "\" is not in its audience");
-  }
+  Jws jws = TRY(ParseToken(token));
+  JwtSvid svid = TRY(SvidOf(jws, token));
+  TRY(CheckSignature(jws, svid.id, bundles));
+  TRY(CheckAudience(svid, audience));
+  TRY(CheckTimes(svid, now));
   return svid;
 }
 
