@@ -49,10 +49,14 @@ class Relay:
 
 
 def start_agents(deployment, sources):
+    """All at once: under a sanitizer, making a token takes longer than the turn that they wait for."""
+    made = []
     for number, source in enumerate(sources):
         relay = Relay(source, deployment.port)
         agent = deployment.make_agent(f"agent{number}", server={"address": relay.address})
-        agent.start(env={"WRIT_JOIN_TOKEN": deployment.token()})
+        made.append((agent, deployment.token()))
+    for agent, token in made:
+        agent.start(env={"WRIT_JOIN_TOKEN": token})
     for number in range(len(sources)):
         deployment.await_agent(f"agent{number}")
 
