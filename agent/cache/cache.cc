@@ -38,9 +38,8 @@ class MemoryCache final : public Cache, public std::enable_shared_from_this<Memo
   void Apply(CacheChange change) override EXCLUDES(mu_);
   Time DropExpired() override EXCLUDES(mu_);
   bool HoldsEnded() const override EXCLUDES(mu_);
-  std::vector<X509Want> WantedOf(const CacheChange& change) override EXCLUDES(mu_);
   std::vector<X509Want> Wanted() override EXCLUDES(mu_);
-  std::vector<X509Want> Awaited() override EXCLUDES(mu_);
+  std::vector<X509Want> Urgent() override EXCLUDES(mu_);
   void OnAwaited(std::function<void()> awaited) override { awaited_ = std::move(awaited); }
   Time NextRenewal() const override EXCLUDES(mu_);
   Duration PutOff(std::string_view entry_id, Duration pause) override EXCLUDES(mu_);
@@ -64,6 +63,7 @@ class MemoryCache final : public Cache, public std::enable_shared_from_this<Memo
  private:
   using Slots = std::vector<std::shared_ptr<Slot>>;
 
+  void DropWhatIsDue() EXCLUDES(mu_);
   void Put(PackedEntry entry, std::set<Group*>& affected) REQUIRES(mu_);
   HeldEntry& Replace(std::string_view id, PackedEntry entry, std::set<Group*>& affected)
       REQUIRES(mu_);
@@ -326,25 +326,14 @@ std::vector<X509Want> WantsOf(const auto& entries) {
   return wants;
 }
 
-std::vector<X509Want> MemoryCache::WantedOf(const CacheChange& change) {
-  MutexLock lock(mu_);
-  const Time now = clock_->Now();
-  std::vector<X509Want> wants;
-  for (const PackedEntry& entry : change.put) {
-    if (entry.store_svid() || entry.ExpiredAt(now) || !index_.IsWanted(entry)) continue;
-    wants.push_back(X509Want{std::string(entry.id()), entry.spiffe_id()});
-  }
-  return wants;
-}
-
 std::vector<X509Want> MemoryCache::Wanted() {
   MutexLock lock(mu_);
   return WantsOf(shelf_.Wanted(clock_->Now()));
 }
 
-std::vector<X509Want> MemoryCache::Awaited() {
+std::vector<X509Want> MemoryCache::Urgent() {
   MutexLock lock(mu_);
-  return WantsOf(shelf_.Awaited());
+  return WantsOf(shelf_.Urgent());
 }
 
 Time MemoryCache::NextRenewal() const {
@@ -358,8 +347,18 @@ Duration MemoryCache::PutOff(std::string_view entry_id, Duration pause) {
   return at == entries_.end() ? pause : shelf_.PutOff(&at->second, clock_->Now(), pause);
 }
 
+// Nobody who comes gets what has ended, whatever keeps the writer from taking it out.
+void MemoryCache::DropWhatIsDue() {
+  {
+    MutexLock lock(mu_);
+    if (clock_->Now() < next_expiry_) return;
+  }
+  DropExpired();
+}
+
 std::unique_ptr<Subscription> MemoryCache::Subscribe(Selectors selectors, Interest interest,
                                                      std::function<void()> notify) {
+  DropWhatIsDue();
   auto slot = std::make_shared<Slot>();
   {
     MutexLock lock(slot->notify_mu);
@@ -419,6 +418,7 @@ void MemoryCache::Unsubscribe(const Selectors& selectors, Interest interest,
 }
 
 std::shared_ptr<const WorkloadUpdate> MemoryCache::Lookup(const Selectors& selectors) {
+  DropWhatIsDue();
   MutexLock lock(mu_);
   auto at = groups_.find(selectors);
   if (at != groups_.end()) return at->second.update;

@@ -122,14 +122,11 @@ class CacheFeed : public HeldEntries {
   // Whether an entry had ended when it came, or at the last DropExpired().
   virtual bool HoldsEnded() const = 0;
 
-  // Of `change`, which is about to be applied: the SVIDs without which a subscriber would see a gap
-  // or something old.
-  virtual std::vector<X509Want> WantedOf(const CacheChange& change) = 0;
   // First those that subscribers wait for, then those that are due for renewal, then those that
   // are worth having ahead of demand.
   virtual std::vector<X509Want> Wanted() = 0;
-  // Those alone that subscribers wait for.
-  virtual std::vector<X509Want> Awaited() = 0;
+  // Those alone that subscribers wait for, or in whose place they hold what is no longer right.
+  virtual std::vector<X509Want> Urgent() = 0;
   // `awaited`: a new subscriber waits for an SVID. Set before the first Subscribe; must only
   // schedule work.
   virtual void OnAwaited(std::function<void()> awaited) = 0;

@@ -27,9 +27,9 @@ class CacheLimitsTest : public CacheTest {
   }
   void IssueWanted() { Issue(WantedIds()); }
   bool Holds(int uid) { return cache_->Lookup({Uid(uid)})->state == State::kReady; }
-  std::vector<std::string> AwaitedIds() {
+  std::vector<std::string> UrgentIds() {
     std::vector<std::string> ids;
-    for (const X509Want& want : cache_->Awaited()) ids.push_back(want.entry_id);
+    for (const X509Want& want : cache_->Urgent()) ids.push_back(want.entry_id);
     return ids;
   }
 };
@@ -54,7 +54,7 @@ TEST_F(CacheLimitsTest, FetchesWhatASubscriberWaitsForAndGivesUpTheLeastRecently
   auto sub = Subscribe({Uid(3)});
   EXPECT_EQ(awaited, 1);
   EXPECT_EQ(sub->Take()->state, State::kPending);
-  EXPECT_EQ(AwaitedIds(), Ids{"c"});
+  EXPECT_EQ(UrgentIds(), Ids{"c"});
   Issue({"c"});
   EXPECT_EQ(sub->Take()->state, State::kReady);
   EXPECT_TRUE(Holds(1));
@@ -109,15 +109,23 @@ TEST_F(CacheLimitsTest, OneThatIsRefusedDoesNotKeepTheOthersFromBeingFetchedAhea
   EXPECT_NE(WantedIds(), first);
 }
 
-TEST_F(CacheLimitsTest, WantsAtOnceWhatAChangeMakesASubscriberNeed) {
-  PutEntries({{"a", 1}});
+TEST_F(CacheLimitsTest, WhatAChangeMakesASubscriberNeedIsUrgent) {
+  cache_ = Cache::Make(&clock_, {.x509_max = 9});
+  PutEntries({{"a", 1}, {"z", 2}});
   IssueWanted();
   auto sub = Subscribe({Uid(1), Uid(9)});
+  PutEntries({{"b", 1}, {"c", 2}});
+  EXPECT_EQ(UrgentIds(), Ids{"b"});
   CacheChange change;
-  change.put = {MakeEntry("b", {Uid(1)}), MakeEntry("c", {Uid(2)})};
-  std::vector<X509Want> wants = cache_->WantedOf(change);
-  ASSERT_EQ(wants.size(), 1u);
-  EXPECT_EQ(wants[0].entry_id, "b");
+  for (const auto& [id, uid] : {std::pair("a", 1), {"z", 2}}) {
+    Entry changed = MakeEntry(id, {Uid(uid)});
+    changed.dns_names = {"a.example.org"};
+    change.put.push_back(changed);
+  }
+  cache_->Apply(std::move(change));
+  EXPECT_EQ(UrgentIds(), (Ids{"b", "a"}));
+  Issue({"a", "b"});
+  EXPECT_EQ(UrgentIds(), Ids());
 }
 
 TEST_F(CacheLimitsTest, RenewsWhatIsDueAndWhatHasChanged) {

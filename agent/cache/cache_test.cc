@@ -153,6 +153,20 @@ TEST_F(CacheTest, AnEntryThatEndsAfterAllTimeIsWaitedForOnce) {
   }
 }
 
+TEST_F(CacheTest, WhoComesGetsNothingThatHasEndedThoughNobodyTookItOut) {
+  Entry ending = MakeEntry("e", {Uid(1)});
+  ending.expires_at = ToUnixSeconds(clock_.Now()) + 60;
+  PutReady(ending);
+  PutReady(MakeEntry("f", {Uid(2)}));
+  CacheChange change;
+  change.x509["f"] = MakeX509("short", clock_.Now() + std::chrono::seconds(60));
+  cache_->Apply(std::move(change));
+  EXPECT_EQ(cache_->Lookup({Uid(1)})->state, State::kReady);
+  clock_.Advance(std::chrono::seconds(61));
+  EXPECT_EQ(cache_->Lookup({Uid(1)})->state, State::kNoIdentity);
+  EXPECT_EQ(Subscribe({Uid(2)})->Take()->state, State::kPending);
+}
+
 TEST_F(CacheTest, LeavesOutStoredAndExpiredEntries) {
   Entry stored = MakeEntry("s", {Uid(1)});
   stored.store_svid = true;

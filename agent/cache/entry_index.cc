@@ -112,12 +112,4 @@ void HeldEntryIndex::CollectGroups(const HeldEntry& held, std::set<Group*>& grou
   }
 }
 
-bool HeldEntryIndex::IsWanted(const PackedEntry& entry) const {
-  if (groups_.empty()) return false;
-  const std::vector<SelectorView> selectors = entry.selectors();
-  return std::ranges::any_of(RarestGroups(selectors), [&selectors](const Group* group) {
-    return group->x509_slots > 0 && IsSubset(selectors, *group->selectors);
-  });
-}
-
 }  // namespace writ

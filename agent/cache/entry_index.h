@@ -97,8 +97,6 @@ class HeldEntryIndex {
   // Entries whose selectors are a subset of these, in no particular order.
   std::vector<HeldEntry*> Match(const Selectors& selectors) const;
   void CollectGroups(const HeldEntry& held, std::set<Group*>& groups) const;
-  // Whether this entry would concern a group that wants X.509-SVIDs.
-  bool IsWanted(const PackedEntry& entry) const;
 
  private:
   using Groups = std::vector<Group*>;

@@ -8,6 +8,7 @@ namespace writ {
 
 using Place = HeldEntry::Place;
 
+constexpr Time kAtOnce = Time::min();  // before every other renewal
 constexpr Duration kPutOffMin = std::chrono::milliseconds(500);
 
 Place X509Shelf::PlaceOf(const HeldEntry& held) const {
@@ -83,7 +84,7 @@ void X509Shelf::SetX509(HeldEntry* held, std::shared_ptr<const HeldX509> x509) {
 }
 
 void X509Shelf::RenewNow(HeldEntry* held) {
-  if (held->shelved) Schedule(held, Time::min());
+  if (held->shelved) Schedule(held, kAtOnce);
 }
 
 Duration X509Shelf::PutOff(HeldEntry* held, Time now, Duration pause) {
@@ -139,6 +140,15 @@ std::vector<HeldEntry*> X509Shelf::Wanted(Time now) {
     wanted.push_back(absent_[next_absent_++]);
   }
   return wanted;
+}
+
+std::vector<HeldEntry*> X509Shelf::Urgent() const {
+  std::vector<HeldEntry*> urgent(awaited_.begin(), awaited_.end());
+  for (const auto& [at, held] : renewals_) {
+    if (at > kAtOnce) break;
+    if (held->demand > 0) urgent.push_back(held);
+  }
+  return urgent;
 }
 
 Time X509Shelf::NextRenewal() const {

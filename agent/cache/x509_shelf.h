@@ -47,8 +47,8 @@ class X509Shelf {
   // What is to be issued now: first what subscribers wait for, then what is due for renewal, then
   // as many others as there is room for.
   std::vector<HeldEntry*> Wanted(Time now);
-  // What subscribers wait for.
-  const std::set<HeldEntry*, HeldEntryById>& Awaited() const { return awaited_; }
+  // What subscribers wait for, and what they hold that is to be renewed at once.
+  std::vector<HeldEntry*> Urgent() const;
   // Those whose SVID was signed by one of these authorities (raw key IDs).
   void RenewSignedBy(const std::set<std::string>& authority_key_ids);
 

@@ -10,6 +10,7 @@
 #include "agent/sync/backoff.h"
 #include "agent/sync/following.h"
 #include "agent/sync/synchronizer.h"
+#include "agent/sync/x509_fetcher.h"
 #include "core/base/mutex.h"
 #include "core/base/process.h"
 #include "core/net/http_server.h"
@@ -30,17 +31,19 @@ class ThreadedAgentLoop final : public AgentLoop {
         server_(options_.connect(ApiOptions())),
         jwts_(MakeJwtSource(server_.get(), options_.cache, options_.clock, options_.random,
                             options_.log)),
-        sync_(SynchronizerOptions{options_.svid_key_type, options_.sync_interval, server_.get(),
-                                  options_.cache, options_.clock, options_.random, options_.log}),
+        sync_({server_.get(), options_.cache, &fetcher_, options_.log}),
         backoff_(options_.random),
         following_({.source = server_.get(),
                     .sync_interval = options_.sync_interval,
                     .notify = [this] { wake_.Notify(); },
                     .clock = options_.clock,
                     .random = options_.random,
-                    .log = options_.log}) {
+                    .log = options_.log}),
+        fetcher_(FetcherOptions()) {
     options_.cache->OnAwaited([this] { wake_.Notify(); });
   }
+
+  ~ThreadedAgentLoop() override { stop_calls_.request_stop(); }
 
   Status Run(std::stop_token stop) override;
   Status Ready() const override EXCLUDES(mu_);
@@ -52,12 +55,13 @@ class ThreadedAgentLoop final : public AgentLoop {
  private:
   static AgentSelfOptions SelfOptions(const AgentLoopOptions& options, AgentState* state);
   ServerApiOptions ApiOptions();
+  X509FetcherOptions FetcherOptions();
 
   Outcome Step(const std::stop_token& stop);
   void AwaitFirstNotice(const std::stop_token& stop);
   Outcome Sync(const std::stop_token& stop);
   Outcome Follow(const std::stop_token& stop);
-  bool TakeNotices(const std::stop_token& stop);
+  bool TakeNotices();
   void PostStatus();
   Duration PauseAfter(const Outcome& outcome);
   void Wait(Duration pause, const std::stop_token& stop);
@@ -79,6 +83,7 @@ class ThreadedAgentLoop final : public AgentLoop {
 
   Wake wake_;  // its own lock: a subscriber waits for an SVID, or the server tells something
   Following following_;  // IsUp() by any, the rest by Run(); its thread uses the above
+  X509Fetcher fetcher_;  // likewise: its flights
   mutable Mutex mu_;
   Status ready_ GUARDED_BY(mu_) = Unavailable("the agent has not attested yet");
   bool was_ready_ GUARDED_BY(mu_) = false;
@@ -108,6 +113,18 @@ ServerApiOptions ThreadedAgentLoop::ApiOptions() {
                           .clock = options_.clock,
                           .log = options_.log,
                           .stop = stop_calls_.get_token()};
+}
+
+X509FetcherOptions ThreadedAgentLoop::FetcherOptions() {
+  return X509FetcherOptions{.svid_key_type = options_.svid_key_type,
+                            .retry_after = options_.sync_interval,
+                            .in_flight = options_.fetch_in_flight,
+                            .notify = [this] { wake_.Notify(); },
+                            .server = server_.get(),
+                            .cache = options_.cache,
+                            .clock = options_.clock,
+                            .random = options_.random,
+                            .log = options_.log};
 }
 
 Status ThreadedAgentLoop::Run(std::stop_token stop) {
@@ -175,20 +192,20 @@ Outcome ThreadedAgentLoop::Sync(const std::stop_token& stop) {
   if (!synced.ok()) return Outcome{std::move(synced)};
   following_.EndSync();
   SetReady(OkStatus());
-  Outcome renewed{sync_.Renew(stop)};
+  Outcome renewed{fetcher_.Renew(stop)};
   ReturnFreeMemory();  // that very many entries passed through
   return renewed;
 }
 
 // A turn without asking the server for everything.
 Outcome ThreadedAgentLoop::Follow(const std::stop_token& stop) {
-  Status renewed = sync_.Renew(stop);
+  Status renewed = fetcher_.Renew(stop);
   if (!renewed.ok()) following_.RequireSync();
   return Outcome{std::move(renewed)};
 }
 
 // False when the next turn has something to do.
-bool ThreadedAgentLoop::TakeNotices(const std::stop_token& stop) {
+bool ThreadedAgentLoop::TakeNotices() {
   std::vector<Notice> notices = following_.Take();
   if (following_.ResyncTold()) return false;
   if (notices.empty()) return !following_.HasEnded();
@@ -197,12 +214,8 @@ bool ThreadedAgentLoop::TakeNotices(const std::stop_token& stop) {
     self_.TakeBundle(*notice.bundle, *server_);
     self_.OnTainted(TaintedKeyIds(*notice.bundle));
   }
-  Status taken = sync_.Take(std::move(notices), stop);
-  if (taken.ok()) return !following_.HasEnded() && self_.DueAt() > options_.clock->Now();
-  options_.log->Warn("What the server told could not be followed; the agent asks for everything",
-                     {{"error", taken}});
-  following_.RequireSync();
-  return false;
+  sync_.Take(std::move(notices));
+  return !following_.HasEnded() && self_.DueAt() > options_.clock->Now();
 }
 
 // For the operator's eyes only: a server that does not know the call, or refuses it, is no
@@ -219,16 +232,17 @@ void ThreadedAgentLoop::PostStatus() {
 Duration ThreadedAgentLoop::PauseAfter(const Outcome& outcome) {
   if (!outcome.ok()) return backoff_.Next();
   backoff_.Reset();
-  Time due = std::min(self_.DueAt(), sync_.DueAt());
+  const Time due = std::min(self_.DueAt(), options_.cache->NextRenewal());
   Time now = options_.clock->Now();
   const Duration longest = std::min(options_.sync_interval, following_.LookAgainIn());
   if (due >= now + longest) return longest;
-  return std::clamp<Duration>(due - now, std::min(kSyncPauseMin, longest), longest);
+  const Duration shortest = std::min(kSyncPauseMin, longest);
+  return due <= now + shortest ? shortest : due - now;
 }
 
-// What ends meanwhile is taken out of the cache when it ends, and what a new subscriber waits for
-// is fetched and what the server tells is taken at once, unless the server is away: then the next
-// turn does it.
+// What ends meanwhile is taken out of the cache when it ends; what the server tells, and SVIDs that
+// have come, are taken in at once, and what a new subscriber waits for is fetched, unless the server
+// is away: then the next turn does it.
 void ThreadedAgentLoop::Wait(Duration pause, const std::stop_token& stop) {
   const MonoTime until = options_.clock->Monotonic() + pause;
   while (!stop.stop_requested()) {
@@ -240,8 +254,8 @@ void ThreadedAgentLoop::Wait(Duration pause, const std::stop_token& stop) {
     if (next_end < now + left) left = std::max<Duration>(next_end - now, Duration(1));
     const WakeReason reason = options_.clock->WaitUntil(mono + left, wake_, stop);
     if (reason != WakeReason::kNotified || !in_step_) continue;
-    if (!TakeNotices(stop)) return;
-    in_step_ = sync_.FetchAwaited(stop).ok();
+    if (!TakeNotices()) return;
+    in_step_ = fetcher_.Advance(stop).ok();
     if (!in_step_) return;
   }
 }
@@ -271,8 +285,8 @@ void ThreadedAgentLoop::Count(const Outcome& outcome, Duration took) {
   MutexLock lock(mu_);
   ++(outcome.ok() ? counts_.turns_done : counts_.turns_failed);
   counts_.last_turn = took;
-  counts_.x509_issued = sync_.issued_count();
-  counts_.x509_refused = sync_.refused_count();
+  counts_.x509_issued = fetcher_.issued_count();
+  counts_.x509_refused = fetcher_.refused_count();
 }
 
 LoopCounts ThreadedAgentLoop::Counts() const {

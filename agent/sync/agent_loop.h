@@ -49,6 +49,7 @@ struct AgentLoopOptions {
   Log* log = nullptr;
   // What tests replace.
   MakeServerApi connect = MakeGrpcServerApi;
+  bool fetch_in_flight = true;  // false: the loop waits for each call, all on one thread
   HttpFetch fetch;  // empty: core/net's HttpGet
 };
 

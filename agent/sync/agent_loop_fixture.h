@@ -70,6 +70,7 @@ class AgentLoopTest : public testing::Test {
         .random = &random_,
         .log = &log_,
         .connect = [this](ServerApiOptions options) { return server_.Connect(std::move(options)); },
+        .fetch_in_flight = false,
     });
   }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <thread>
 
 #include "agent/sync/agent_loop.h"
 #include "agent/sync/following.h"
@@ -85,15 +86,23 @@ class NoticesModel {
 
   void Restart() {
     cache_ = Cache::Make(&clock_, {});
+    fetcher_ = std::make_unique<X509Fetcher>(
+        X509FetcherOptions{.svid_key_type = KeyType::kEcP256,
+                           .retry_after = std::chrono::seconds(5),
+                           .in_flight = false,
+                           .server = api_.get(),
+                           .cache = cache_.get(),
+                           .clock = &clock_,
+                           .random = &seeded_,
+                           .log = &log_});
     sync_ = std::make_unique<Synchronizer>(
-        SynchronizerOptions{KeyType::kEcP256, std::chrono::seconds(5), api_.get(), cache_.get(),
-                            &clock_, &seeded_, &log_});
+        SynchronizerOptions{api_.get(), cache_.get(), fetcher_.get(), &log_});
     FullSync();
     position_ = 0;
   }
   void FullSync() {
     ASSERT_TRUE(sync_->Sync(server_.CurrentBundle()).ok());
-    ASSERT_TRUE(sync_->Renew({}).ok());
+    ASSERT_TRUE(fetcher_->Renew({}).ok());
   }
 
   // `twice`: what the stream brought is taken again, after a loss.
@@ -112,7 +121,8 @@ class NoticesModel {
       ++resyncs_;
       FullSync();
     } else {
-      ASSERT_TRUE(sync_->Take({notice}, {}).ok());
+      sync_->Take({notice});
+      ASSERT_TRUE(fetcher_->Renew({}).ok());
     }
     if (!twice) position_ = notice.sequence;
   }
@@ -143,6 +153,7 @@ class NoticesModel {
   std::optional<TlsIdentity> identity_;
   std::unique_ptr<ServerApi> api_;
   std::shared_ptr<Cache> cache_;
+  std::unique_ptr<X509Fetcher> fetcher_;
   std::unique_ptr<Synchronizer> sync_;
   std::map<std::string, int> uid_of_;  // the entries that the server has
   uint64_t position_ = 0;
@@ -198,6 +209,38 @@ class NoticesLoopTest : public testing::Test {
     }
   }
 
+  // Until Release(), calls for SVIDs of these entries wait at the server.
+  void Hold(std::set<std::string> ids) {
+    MutexLock lock(hold_mu_);
+    held_ = std::move(ids);
+    server_.Set([this](FakeServer::Knobs& knobs) {
+      knobs.before_x509 = [this](const std::vector<SvidRequest>& requests) {
+        MutexLock wait(hold_mu_);
+        for (const SvidRequest& request : requests) {
+          while (held_.contains(request.entry_id)) released_.Wait(hold_mu_);
+        }
+      };
+    });
+  }
+  void Release() {
+    MutexLock lock(hold_mu_);
+    held_.clear();
+    released_.NotifyAll();
+  }
+  void AwaitReady() {
+    while (cache_->Lookup(Of(1))->state != State::kReady) {
+      const MonoTime limit = system_clock_.Monotonic() + std::chrono::seconds(60);
+      if (system_clock_.WaitUntil(limit, updated_, {}) == WakeReason::kTime) {
+        ADD_FAILURE() << "no SVID came";
+        return;
+      }
+      (void)subscription_->Take();
+    }
+  }
+
+  Mutex hold_mu_;
+  CondVar released_;
+  std::set<std::string> held_ GUARDED_BY(hold_mu_);
   TempDir dir_;
   SystemClock system_clock_;
   FakeClock clock_;
@@ -227,6 +270,51 @@ TEST_F(NoticesLoopTest, ChangesArriveWithoutPolling) {
   server_.PutEntry(EntryOf("c", 1));
   EXPECT_EQ(AwaitIds(2), (std::set<std::string>{"b", "c"}));
   EXPECT_EQ(server_.Calls("SyncEntries"), syncs);  // resumed, not fetched anew
+}
+
+// A server's rate limit makes calls wait for seconds.
+TEST_F(NoticesLoopTest, ChangesArriveWhileCallsForSvidsWait) {
+  Hold({"slow", "far"});
+  server_.PutEntry(EntryOf("far", 9));  // nobody waits for it
+  server_.PutEntry(EntryOf("a", 1));
+  EXPECT_EQ(AwaitIds(1), std::set<std::string>{"a"});
+  AwaitReady();  // beside the call that waits
+  server_.PutEntry(EntryOf("slow", 1));
+  EXPECT_EQ(AwaitIds(2), (std::set<std::string>{"a", "slow"}));
+  server_.RemoveEntry("a");
+  EXPECT_EQ(AwaitIds(1), std::set<std::string>{"slow"});
+  EXPECT_EQ(cache_->Lookup(Of(1))->state, State::kPending);
+  Release();
+  AwaitReady();
+}
+
+TEST_F(NoticesLoopTest, AnSvidOfWhatAnEntryWasIsNotTaken) {
+  Hold({"a"});
+  server_.PutEntry(EntryOf("a", 1));
+  EXPECT_EQ(AwaitIds(1), std::set<std::string>{"a"});
+  server_.PutEntry(EntryOf("a", 1));  // another revision
+  server_.PutEntry(EntryOf("b", 1));
+  EXPECT_EQ(AwaitIds(2), (std::set<std::string>{"a", "b"}));
+  Release();
+  AwaitReady();
+  EXPECT_GE(server_.Calls("NewX509Svids"), 2);
+  EXPECT_EQ(loop_->Counts().x509_refused, 0u);
+}
+
+TEST_F(NoticesLoopTest, AFailureInFlightIsToldByTheNextTurn) {
+  server_.PutEntry(EntryOf("a", 1));
+  AwaitReady();
+  server_.Set([](FakeServer::Knobs& knobs) {
+    knobs.refuse["NewX509Svids"] = Internal("out of order");
+  });
+  server_.PutEntry(EntryOf("b", 1));
+  EXPECT_EQ(AwaitIds(2), (std::set<std::string>{"a", "b"}));
+  while (log_.Count("ERROR The agent is not in step with the server; it tries again") == 0) {
+    std::this_thread::yield();
+  }
+  server_.Set([](FakeServer::Knobs& knobs) { knobs.refuse.clear(); });
+  clock_.Advance(std::chrono::minutes(5));
+  AwaitReady();
 }
 
 }  // namespace

@@ -312,8 +312,14 @@ class FakeConnection final : public ServerApi {
   Result<std::vector<Result<CertificateChain>>> NewX509Svids(
       const std::vector<SvidRequest>& requests) override {
     const std::optional<TlsIdentity> identity = TRY(Prepare());
+    std::function<void(const std::vector<SvidRequest>&)> before;
+    {
+      MutexLock lock(server_->mu_);
+      TRY(server_->Begin("NewX509Svids"));
+      before = server_->knobs_.before_x509;
+    }
+    if (before) before(requests);
     MutexLock lock(server_->mu_);
-    TRY(server_->Begin("NewX509Svids"));
     TRY(server_->Authorize(identity));
     if (requests.size() > server_->knobs_.batch_max) return ResourceExhausted("fewer");
     server_->largest_batch_ = std::max(server_->largest_batch_, requests.size());

@@ -57,7 +57,9 @@ class FakeServer {
     Duration x509_ttl = std::chrono::hours(1);
     Duration agent_ttl = std::chrono::hours(1);
     Duration jwt_ttl = std::chrono::minutes(5);
-    std::function<void()> before_jwt;  // runs inside NewJwtSvid, with no lock held
+    // Run inside NewJwtSvid and NewX509Svids, with no lock held.
+    std::function<void()> before_jwt;
+    std::function<void(const std::vector<SvidRequest>&)> before_x509;
   };
   void Set(const std::function<void(Knobs&)>& change);
   // Streams of notices end, as when their connection is lost.

@@ -51,6 +51,7 @@ void SimAgent::Start(const std::string& token) {
           [this](ServerApiOptions options) {
             return ConnectTo(server_, world_, &contact, std::move(options));
           },
+      .fetch_in_flight = false,
   });
   const std::string bundle = ToPem(*server_->running()->state->bundle->Current());
   CHECK(WriteFileAtomic(directory_ + "/bootstrap.pem", bundle, 0644).ok());
