@@ -3,7 +3,9 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "core/base/file.h"
@@ -67,6 +69,30 @@ Status CheckDataFile(const ServerConfig& config, const std::string& path) {
   return CheckUsableFile(path);
 }
 
+std::string KeysDirectory(const ServerConfig& config) { return config.data_dir + "/keys"; }
+
+// Whether the disk has keys of authorities. What cannot be read fails where it is opened.
+bool HasAuthorityKeys(const ServerConfig& config) {
+  if (config.key_manager == KeyManagerKind::kMemory) return false;
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(KeysDirectory(config), error)) {
+    if (IsAuthorityKey(file.path().filename().string())) return true;
+  }
+  return false;
+}
+
+// Keys without a store are those of a store that is lost or elsewhere: a start that took them for
+// strays would destroy the trust domain's authorities.
+Status CheckStoreIsThere(const ServerConfig& config) {
+  const Status there = CheckSqliteStore(config.sqlite_path, /*deep=*/false);
+  if (there.code() != Code::kNotFound || !HasAuthorityKeys(config)) return OkStatus();
+  return FailedPrecondition(
+      config.sqlite_path + " is empty or not there, though " + KeysDirectory(config) +
+      " holds keys of its authorities: is datastore.sqlite.path right, and its disk mounted? "
+      "Otherwise put a backup in its place with `writ-server restore`. To begin anew, with no entry "
+      "and with new authorities, move the keys directory away, too");
+}
+
 }  // namespace
 
 Result<FileLock> TakeDataDirectory(const ServerConfig& config) {
@@ -76,7 +102,7 @@ Result<FileLock> TakeDataDirectory(const ServerConfig& config) {
 
 Result<std::unique_ptr<KeyManager>> OpenKeys(const ServerConfig& config) {
   if (config.key_manager == KeyManagerKind::kMemory) return MakeMemoryKeys();
-  return OpenDiskKeys(config.data_dir + "/keys");
+  return OpenDiskKeys(KeysDirectory(config));
 }
 
 Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& config,
@@ -85,6 +111,7 @@ Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& confi
   auto state = std::make_unique<ServerState>();
   state->lock = TRY(TakeDataDirectory(config));
   state->keys = TRY(OpenKeys(config), "open the keys");
+  TRY(CheckStoreIsThere(config), "open the store");
   state->store = TRY(OpenSqliteStore({.path = config.sqlite_path}), "open the store");
   state->registry = TRY(Registry::Load(*state->store, td), "load entries and agents");
   ReturnFreeMemory();  // that very many entries passed through
@@ -115,6 +142,7 @@ Status ValidateData(const ServerConfig& config, bool deep) {
   TRY(CheckUsableDirectory(config.data_dir), "data_dir");
   TRY(CheckDataFile(config, config.sqlite_path), "datastore.sqlite.path");
   TRY(CheckDataFile(config, config.audit_path), "audit.path");
+  TRY(CheckStoreIsThere(config));
   Status checked = CheckSqliteStore(config.sqlite_path, deep);
   return checked.code() == Code::kNotFound ? OkStatus() : checked;
 }

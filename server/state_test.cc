@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
+#include <string>
 
 #include "core/base/file.h"
 #include "test/fake/fake_clock.h"
@@ -73,6 +75,36 @@ TEST_F(ValidateDataTest, PlacesThatCannotBeUsedAreRefusedAsAStartDoes) {
     config_.listen.admin_socket = dir_ / path;
     ExpectRefused("listen.admin_socket");
   }
+}
+
+// A disk that is not mounted, a file that was cut: the trust domain's keys must outlive it.
+TEST_F(ValidateDataTest, AStoreThatIsGoneIsNoFirstStart) {
+  ASSERT_TRUE(Open().ok());
+  const auto keys = [this] {
+    std::set<std::string> names;
+    for (const auto& file : std::filesystem::directory_iterator(config_.data_dir + "/keys")) {
+      names.insert(file.path().filename().string());
+    }
+    return names;
+  };
+  const std::set<std::string> before = keys();
+  EXPECT_EQ(before.size(), 2u);
+  for (const bool cut : {true, false}) {
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+      std::filesystem::remove(config_.sqlite_path + suffix);
+    }
+    if (cut) {
+      ASSERT_TRUE(WriteFileAtomic(config_.sqlite_path, "", 0600).ok());
+    }
+    ExpectRefused("writ-server restore");
+    const Status opened = Open();
+    EXPECT_EQ(opened.code(), Code::kFailedPrecondition) << opened.ToString();
+    EXPECT_EQ(keys(), before);
+    EXPECT_EQ(std::filesystem::exists(config_.sqlite_path), cut);
+  }
+  std::filesystem::rename(config_.data_dir + "/keys", dir_ / "keys");
+  EXPECT_TRUE(ValidateData(config_, /*deep=*/true).ok());
+  EXPECT_TRUE(Open().ok());
 }
 
 TEST_F(ValidateDataTest, AStoreThatIsNotOursIsRefusedWithoutALookAtAllOfIt) {

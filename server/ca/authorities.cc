@@ -346,12 +346,10 @@ Status LocalAuthorities::Prune(Time now) {
 Status LocalAuthorities::RemoveStrayKeys() {
   if (!keys_may_stray_) return OkStatus();
   for (const std::string& name : TRY(options_.keys->List())) {
-    const bool ours = name.starts_with(KeyPrefix(AuthorityKind::kX509)) ||
-                      name.starts_with(KeyPrefix(AuthorityKind::kJwt));
     const bool wanted = name == x509_.key_name || name == jwt_.key_name ||
                         std::any_of(journal_.authorities().begin(), journal_.authorities().end(),
                                     [&](const Authority& a) { return a.row.key_name == name; });
-    if (ours && !wanted) TRY(options_.keys->Remove(name));
+    if (IsAuthorityKey(name) && !wanted) TRY(options_.keys->Remove(name));
   }
   keys_may_stray_ = false;
   return OkStatus();
@@ -373,6 +371,12 @@ Time LocalAuthorities::NextStepAt(Time now) const {
 }
 
 }  // namespace
+
+bool IsAuthorityKey(std::string_view name) {
+  return std::ranges::any_of(kKinds, [name](AuthorityKind kind) {
+    return name.starts_with(KeyPrefix(kind));
+  });
+}
 
 Result<std::unique_ptr<Authorities>> Authorities::Open(AuthoritiesOptions options) {
   auto authorities = std::make_unique<LocalAuthorities>(std::move(options));

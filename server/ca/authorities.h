@@ -63,6 +63,9 @@ struct AuthoritiesOptions {
   Log* log;
 };
 
+// Whether a key of this name is (or was) an authority's.
+bool IsAuthorityKey(std::string_view name);
+
 class Authorities {
  public:
   // Loads the journal and makes what is missing, so that both current authorities are there.

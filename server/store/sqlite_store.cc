@@ -107,7 +107,7 @@ Status CheckSqliteStore(const std::string& path, bool deep) {
     return NotFound(path + " does not exist: the server's first start makes it");
   }
   std::unique_ptr<Sqlite> db = TRY(Sqlite::Open(path, Sqlite::Access::kRead));
-  TRY(SchemaVersion(*db));
+  if (TRY(SchemaVersion(*db)) == 0) return NotFound(path + " holds nothing");
   return deep ? db->CheckIntegrity(true) : OkStatus();
 }
 

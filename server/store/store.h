@@ -225,7 +225,7 @@ struct SqliteOptions {
 Result<std::unique_ptr<Store>> OpenSqliteStore(const SqliteOptions& options);
 
 // Whether a store that may be in use or not is one of ours, and `deep` whether it is whole; changes
-// nothing. NotFound when there is none yet.
+// nothing. NotFound when there is none yet, or one that holds nothing.
 Status CheckSqliteStore(const std::string& path, bool deep = true);
 
 // What a backup holds, and where a restore put the store that was there before (empty: none was).
