@@ -57,11 +57,7 @@ class CountingChannel final : public TlsChannel {
     return grpc::CreateChannel("unix:/nonexistent", grpc::InsecureChannelCredentials());
   }
   void Drop() override { ++drops; }
-  std::stop_token EndOf(const std::shared_ptr<grpc::Channel>&) override {
-    return over.get_token();
-  }
   Status failure;
-  std::stop_source over;
   int gets = 0;
   int drops = 0;
 };
@@ -79,16 +75,6 @@ class GrpcCallsTest : public testing::Test {
   CountingChannel* const channel_ = made_.get();
   GrpcCalls calls_{std::move(made_), &clock_, stop_.get_token()};
 };
-
-TEST_F(GrpcCallsTest, ACallIsCancelledWhenItsConnectionIsOver) {
-  const Status status = calls_.RunOnce(
-      clock_.Monotonic() + std::chrono::hours(1), [&](const auto&, grpc::ClientContext&) {
-        channel_->over.request_stop();
-        return Cancelled("by our own doing");
-      });
-  EXPECT_EQ(status, Unavailable("the connection to the server has ended"));
-  EXPECT_EQ(channel_->drops, 1);
-}
 
 TEST_F(GrpcCallsTest, TriesALostConnectionOnceMore) {
   EXPECT_TRUE(Run({Unavailable("lost"), OkStatus()}).ok());

@@ -264,14 +264,13 @@ std::stop_token GrpcServerApi::EndOfStreams() {
 Status GrpcServerApi::Follow(uint64_t after, const std::function<void(Notice)>& on_notice,
                              std::stop_token stop) {
   const std::stop_token end = EndOfStreams();
-  auto call = [&](const std::shared_ptr<grpc::Channel>& channel,
-                  const std::shared_ptr<grpc::ClientContext>& context, std::stop_token over) {
-    std::stop_callback on_stop(stop, [&context] { context->TryCancel(); });
-    std::stop_callback on_end(end, [&context] { context->TryCancel(); });
-    return FollowNotices({.channel = channel, .context = context, .over = std::move(over)}, after,
+  auto call = [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
+    std::stop_callback on_stop(stop, [&context] { context.TryCancel(); });
+    std::stop_callback on_end(end, [&context] { context.TryCancel(); });
+    return FollowNotices(*writ::v1::Notices::NewStub(channel), context, after,
                          options_.trust_domain, *options_.log, on_notice);
   };
-  return agent_->RunStream(options_.clock->Monotonic() + kFollowTimeout, call)
+  return agent_->RunOnce(options_.clock->Monotonic() + kFollowTimeout, call)
       .Annotate("follow the server's notices");
 }
 

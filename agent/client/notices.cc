@@ -38,28 +38,22 @@ Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain&
   return notice;
 }
 
-// One stream, read message by message at the pace of the thread that waits. Lives until gRPC is
-// done with it.
+// One stream, read message by message at the pace of the thread that waits.
 class Stream final : public grpc::ClientReadReactor<writ::v1::Notice> {
  public:
-  Stream(const NoticesCall& call, uint64_t after)
-      : context_(call.context), server_(writ::v1::Notices::NewStub(call.channel)) {
+  Stream(writ::v1::Notices::Stub& server, grpc::ClientContext& context, uint64_t after) {
     request_.set_after(after);
-  }
-  static std::shared_ptr<Stream> Start(const NoticesCall& call, uint64_t after) {
-    auto stream = std::make_shared<Stream>(call, after);
-    stream->self_ = stream;
-    stream->server_->async()->Follow(stream->context_.get(), &stream->request_, stream.get());
-    stream->StartRead(&stream->notice_);
-    stream->StartCall();
-    return stream;
+    server.async()->Follow(&context, &request_, this);
+    AddHold();  // reads are begun outside of gRPC's callbacks: without it the call may be gone then
+    StartRead(&notice_);
+    StartCall();
   }
 
   // Null at the end of the stream. What it gives is there until Next().
   const writ::v1::Notice* Await() EXCLUDES(mu_) {
     MutexLock lock(mu_);
-    while (!read_ && !is_over_) changed_.Wait(mu_);
-    return read_ && *read_ ? &notice_ : nullptr;
+    while (!read_) changed_.Wait(mu_);
+    return *read_ ? &notice_ : nullptr;
   }
   void Next() EXCLUDES(mu_) {
     {
@@ -68,16 +62,12 @@ class Stream final : public grpc::ClientReadReactor<writ::v1::Notice> {
     }
     StartRead(&notice_);
   }
-  // The last thing to be called.
+  // The last thing to be called: gRPC is done with this after it.
   grpc::Status Finish() EXCLUDES(mu_) {
+    RemoveHold();
     MutexLock lock(mu_);
-    while (!ended_ && !is_over_) changed_.Wait(mu_);
-    return ended_.value_or(grpc::Status(grpc::CANCELLED, "its connection has ended"));
-  }
-  void LeaveBehind() EXCLUDES(mu_) {
-    MutexLock lock(mu_);
-    is_over_ = true;
-    changed_.NotifyAll();
+    while (!ended_) changed_.Wait(mu_);
+    return *ended_;
   }
 
   void OnReadDone(bool ok) override EXCLUDES(mu_) {
@@ -86,23 +76,18 @@ class Stream final : public grpc::ClientReadReactor<writ::v1::Notice> {
     changed_.NotifyAll();
   }
   void OnDone(const grpc::Status& status) override EXCLUDES(mu_) {
-    const auto last = std::move(self_);
     MutexLock lock(mu_);
     ended_ = status;
-    changed_.NotifyAll();
+    changed_.NotifyAll();  // under the lock: the waiter may take this away once it knows
   }
 
  private:
-  const std::shared_ptr<grpc::ClientContext> context_;
-  const std::unique_ptr<writ::v1::Notices::Stub> server_;
-  std::shared_ptr<Stream> self_;  // set before gRPC knows the stream, cleared by OnDone
   writ::v1::FollowRequest request_;
   writ::v1::Notice notice_;  // gRPC's while a read runs
   Mutex mu_;
   CondVar changed_;
   std::optional<bool> read_ GUARDED_BY(mu_);  // whether the read brought a message; none: it runs
   std::optional<grpc::Status> ended_ GUARDED_BY(mu_);
-  bool is_over_ GUARDED_BY(mu_) = false;  // and nobody waits any more
 };
 
 Status ReadAll(Stream& stream, const TrustDomain& td, Log& log,
@@ -121,13 +106,13 @@ void WarnOfAuthority(const std::string& why, Log& log) {
            {{"reason", why}});
 }
 
-Status FollowNotices(const NoticesCall& call, uint64_t after, const TrustDomain& td, Log& log,
+Status FollowNotices(writ::v1::Notices::Stub& server, grpc::ClientContext& context, uint64_t after,
+                     const TrustDomain& td, Log& log,
                      const std::function<void(Notice)>& on_notice) {
-  const std::shared_ptr<Stream> stream = Stream::Start(call, after);
-  std::stop_callback on_over(call.over, [&stream] { stream->LeaveBehind(); });
-  const Status read = ReadAll(*stream, td, log, on_notice);
-  if (!read.ok()) call.context->TryCancel();
-  const grpc::Status ended = stream->Finish();
+  Stream stream(server, context, after);
+  const Status read = ReadAll(stream, td, log, on_notice);
+  if (!read.ok()) context.TryCancel();
+  const grpc::Status ended = stream.Finish();
   return read.ok() ? FromServer(ended) : read;
 }
 

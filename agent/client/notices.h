@@ -10,8 +10,6 @@
 #include <grpcpp/grpcpp.h>
 
 #include <functional>
-#include <memory>
-#include <stop_token>
 #include <string>
 
 #include "agent/client/server_api.h"
@@ -22,16 +20,9 @@ namespace writ {
 // Of an authority that BundleFromProto() left out.
 void WarnOfAuthority(const std::string& why, Log& log);
 
-// What a stream runs on. Where `over` stops and gRPC has not told of the stream's end, which it
-// loses when a read begins as the connection ends, the stream is left behind with the first two.
-struct NoticesCall {
-  std::shared_ptr<grpc::Channel> channel;
-  std::shared_ptr<grpc::ClientContext> context;
-  std::stop_token over;
-};
-
 // Until the stream ends; the failure is one of what came, or the server's.
-Status FollowNotices(const NoticesCall& call, uint64_t after, const TrustDomain& td, Log& log,
+Status FollowNotices(writ::v1::Notices::Stub& server, grpc::ClientContext& context, uint64_t after,
+                     const TrustDomain& td, Log& log,
                      const std::function<void(Notice)>& on_notice);
 
 }  // namespace writ

@@ -9,7 +9,6 @@
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
-#include <stop_token>
 #include <string>
 
 #include "core/base/clock.h"
@@ -35,10 +34,6 @@ class TlsChannel {
   virtual Result<std::shared_ptr<grpc::Channel>> Get() = 0;
   // The next Get() connects anew (new identity, lost connection). Running calls go on.
   virtual void Drop() = 0;
-  // Of a channel that Get() gave: stops a second after its connection has ended. gRPC tells its
-  // calls of the end, but loses one whose next read begins just then: that waits for ever, unless
-  // it is cancelled.
-  virtual std::stop_token EndOf(const std::shared_ptr<grpc::Channel>& channel) = 0;
 };
 
 // A channel to a Unix socket: for the CLI and for tests ("unix:/path" works natively).

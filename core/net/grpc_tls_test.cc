@@ -236,21 +236,6 @@ TEST_F(GrpcTlsTest, AServerThatDiesIsUnavailableUntilItIsBack) {
   EXPECT_TRUE(again.ok()) << again.error_message();
 }
 
-TEST_F(GrpcTlsTest, TheEndOfAConnectionIsToldToWhoeverAsks) {
-  Start();
-  auto channel = NewChannel();
-  auto connected = channel->Get();
-  ASSERT_TRUE(Echo(*connected).ok());
-  const std::stop_token over = channel->EndOf(*connected);
-  EXPECT_FALSE(over.stop_requested());
-  server_.reset();
-  while (!over.stop_requested()) {
-    poll(nullptr, 0, 1);
-    clock_.Advance(std::chrono::milliseconds(100));
-  }
-  EXPECT_FALSE(channel->EndOf(nullptr).stop_possible());
-}
-
 TEST_F(GrpcTlsTest, DropConnectsAnewWithTheIdentityOfThen) {
   std::string caller;
   echo_.SetOnCall([&](const Peer* peer, const grpc::CallbackServerContext&) {
