@@ -10,7 +10,7 @@
 #include "core/base/mutex.h"
 #include "core/net/event_loop.h"
 #include "core/net/grpc_process.h"
-#include "core/net/http2_goaway.h"
+#include "core/net/http2_server_frames.h"
 #include "core/net/listener.h"
 #include "core/net/tcp_connector.h"
 #include "core/net/pump.h"
@@ -39,19 +39,20 @@ class Attempt {
   std::optional<Result<Fd>> result_ GUARDED_BY(mu_);
 };
 
-class UsableUntilGoaway final : public ByteWatch {
+class ServerWatch final : public ByteWatch {
  public:
-  explicit UsableUntilGoaway(std::shared_ptr<std::atomic<bool>> usable)
+  explicit ServerWatch(std::shared_ptr<std::atomic<bool>> usable)
       : usable_(std::move(usable)) {}
   Status FromWire(std::string_view bytes) override {
-    if (goaway_.Feed(bytes)) *usable_ = false;
-    return OkStatus();
+    frames_.Feed(bytes);
+    if (frames_.goaway()) *usable_ = false;
+    return frames_.headers().Verdict();
   }
   Status ToWire(std::string_view) override { return OkStatus(); }
 
  private:
   const std::shared_ptr<std::atomic<bool>> usable_;
-  GoawayWatch goaway_;
+  ServerFrames frames_;
 };
 
 class PumpedTlsChannel final : public TlsChannel {
@@ -83,7 +84,7 @@ class PumpedTlsChannel final : public TlsChannel {
   Result<Link> Connect();
   Result<Fd> Shake(Fd wire, MonoTime deadline, std::shared_ptr<std::atomic<bool>> usable);
   PumpedConnection Connection(MonoTime deadline, std::shared_ptr<Attempt> attempt,
-                                  std::shared_ptr<std::atomic<bool>> usable);
+                              std::shared_ptr<std::atomic<bool>> usable);
 
   const TlsClientOptions options_;
   Clock* const clock_;
@@ -157,7 +158,7 @@ Result<Fd> PumpedTlsChannel::Shake(Fd wire, MonoTime deadline,
   auto attempt = std::make_shared<Attempt>();
   loop_->Post([this, outgoing, usable, connection = Connection(deadline, attempt, usable)] {
     pump_->Add(std::move(outgoing->session), std::move(outgoing->wire),
-               std::make_unique<UsableUntilGoaway>(usable), connection);
+               std::make_unique<ServerWatch>(usable), connection);
   });
   std::stop_callback on_stop(options_.stop,
                              [attempt] { attempt->Finish(Cancelled("stopped while connecting")); });
@@ -165,8 +166,8 @@ Result<Fd> PumpedTlsChannel::Shake(Fd wire, MonoTime deadline,
 }
 
 PumpedConnection PumpedTlsChannel::Connection(MonoTime deadline,
-                                                  std::shared_ptr<Attempt> attempt,
-                                                  std::shared_ptr<std::atomic<bool>> usable) {
+                                              std::shared_ptr<Attempt> attempt,
+                                              std::shared_ptr<std::atomic<bool>> usable) {
   PumpedConnection connection;
   connection.id = next_id_++;
   connection.await_preface = false;

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -13,8 +14,11 @@
 #include "core/base/thread.h"
 #include "core/net/grpc_channel.h"
 #include "core/net/grpc_server.h"
+#include "core/net/listener.h"
 #include "core/net/test_endpoint.h"
+#include "core/net/test_http2.h"
 #include "core/net/test_tls.h"
+#include "core/net/tls_session.h"
 #include "test/fake/fake_clock.h"
 #include "test/fake/fake_log.h"
 
@@ -234,6 +238,31 @@ TEST_F(GrpcTlsTest, AServerThatDiesIsUnavailableUntilItIsBack) {
   Start("127.0.0.1:" + std::to_string(port_));
   grpc::Status again = EchoOver(*channel);
   EXPECT_TRUE(again.ok()) << again.error_message();
+}
+
+TEST_F(GrpcTlsTest, AServerWhoseHeadersHaveNoEndLosesItsClient) {
+  const Fd listener = *ListenTcp("127.0.0.1:0");
+  port_ = PortOf(listener.get());
+  Thread hostile("hostile", [&](std::stop_token) {
+    pollfd waiting{.fd = listener.get(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(poll(&waiting, 1, -1), 1);
+    const Fd socket(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    const TlsIdentity identity = ca_.Issue(kServerId);
+    const SslContextPtr context = *MakeSslContext(TlsSide::kServer, &identity);
+    auto session = *TlsSession::Make(TlsSide::kServer, context.get(), socket.get(), AcceptAnyPeer);
+    while (!*session->Handshake()) poll(nullptr, 0, 1);
+    const std::string bytes = Http2FrameBytes(4, 0, 0, "") + EndlessHeaders(1);
+    Status lost;
+    for (std::string_view left = bytes; !left.empty() && lost.ok();) {
+      const int sent = session->Write(left, lost);
+      if (sent > 0) left.remove_prefix(static_cast<size_t>(sent));
+      if (sent == 0) poll(nullptr, 0, 1);
+    }
+    std::array<char, 4096> said;
+    while (session->Read(said, lost) >= 0) poll(nullptr, 0, 1);
+  });
+  EXPECT_EQ(EchoOver(*NewChannel()).error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(log_.Count("headers of a call are too long"), 1);
 }
 
 TEST_F(GrpcTlsTest, DropConnectsAnewWithTheIdentityOfThen) {
