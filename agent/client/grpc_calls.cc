@@ -27,7 +27,7 @@ Status GrpcCalls::RunOnce(MonoTime deadline, const Call& call) {
   Status status = call(channel, context);
   // A connection that has failed is not tried again; a server that answers "unavailable" itself
   // costs one more handshake.
-  if (status.code() == Code::kUnavailable) channel_->Drop();
+  if (status.code() == Code::kUnavailable) channel_->DropLost(channel);
   return status;
 }
 

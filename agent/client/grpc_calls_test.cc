@@ -54,12 +54,14 @@ class CountingChannel final : public TlsChannel {
   Result<std::shared_ptr<grpc::Channel>> Get() override {
     ++gets;
     if (!failure.ok()) return failure;
-    return grpc::CreateChannel("unix:/nonexistent", grpc::InsecureChannelCredentials());
+    return given.emplace_back(
+        grpc::CreateChannel("unix:/nonexistent", grpc::InsecureChannelCredentials()));
   }
-  void Drop() override { ++drops; }
+  void Drop() override { FAIL() << "the current connection may be another by now"; }
+  void DropLost(const std::shared_ptr<grpc::Channel>& lost) override { dropped.push_back(lost); }
   Status failure;
   int gets = 0;
-  int drops = 0;
+  std::vector<std::shared_ptr<grpc::Channel>> given, dropped;
 };
 
 class GrpcCallsTest : public testing::Test {
@@ -79,14 +81,15 @@ class GrpcCallsTest : public testing::Test {
 TEST_F(GrpcCallsTest, TriesALostConnectionOnceMore) {
   EXPECT_TRUE(Run({Unavailable("lost"), OkStatus()}).ok());
   EXPECT_EQ(channel_->gets, 2);
-  EXPECT_EQ(channel_->drops, 1);
+  ASSERT_EQ(channel_->dropped.size(), 1u);
+  EXPECT_EQ(channel_->dropped[0], channel_->given[0]) << "the one that was lost";
   EXPECT_EQ(Run({Unavailable("lost"), Unavailable("lost again")}), Unavailable("lost again"));
 }
 
 TEST_F(GrpcCallsTest, OtherFailuresAreNotRepeated) {
   EXPECT_EQ(Run({NotFound("x")}).code(), Code::kNotFound);
   EXPECT_EQ(channel_->gets, 1);
-  EXPECT_EQ(channel_->drops, 0);
+  EXPECT_TRUE(channel_->dropped.empty());
   int calls = 0;
   EXPECT_EQ(calls_
                 .RunOnce(clock_.Monotonic() + seconds(1),

@@ -72,6 +72,10 @@ class PumpedTlsChannel final : public TlsChannel {
     current_.reset();
     ++drops_;
   }
+  void DropLost(const std::shared_ptr<grpc::Channel>& lost) override EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    if (current_ && current_->channel == lost) current_.reset();
+  }
 
  private:
   // A connection as callers see it. `usable` is shared with the pump, which keeps no hold on the

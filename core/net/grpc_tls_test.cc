@@ -265,6 +265,19 @@ TEST_F(GrpcTlsTest, AServerWhoseHeadersHaveNoEndLosesItsClient) {
   EXPECT_EQ(log_.Count("headers of a call are too long"), 1);
 }
 
+TEST_F(GrpcTlsTest, ALossThatIsToldLateCostsNoFreshConnection) {
+  Start();
+  auto channel = NewChannel();
+  const std::shared_ptr<grpc::Channel> lost = *channel->Get();
+  channel->DropLost(lost);
+  const std::shared_ptr<grpc::Channel> fresh = *channel->Get();
+  EXPECT_NE(fresh, lost);
+  channel->DropLost(lost);
+  EXPECT_EQ(*channel->Get(), fresh);
+  channel->DropLost(fresh);
+  EXPECT_NE(*channel->Get(), fresh);
+}
+
 TEST_F(GrpcTlsTest, DropConnectsAnewWithTheIdentityOfThen) {
   std::string caller;
   echo_.SetOnCall([&](const Peer* peer, const grpc::CallbackServerContext&) {
