@@ -7,32 +7,33 @@
 
 #include "agent/client/convert.h"
 #include "agent/client/grpc_calls.h"
-#include "core/base/bytes.h"
 #include "core/base/mutex.h"
 
 namespace writ {
 namespace {
 
-Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain& td, Log& log) {
+Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain& td,
+                               ServerFaults& faults) {
   Notice notice{.sequence = proto.sequence(), .resync = proto.resync()};
+  MalformedEntries malformed;
   for (const auto& sent : proto.entries()) {
     Result<Entry> entry = EntryFromProto(sent, td);
     if (entry.ok()) {
       notice.changes.put.emplace_back(*entry);
       continue;
     }
-    log.Warn("The server sent a malformed entry; it is left out",
-             {{"entry_id", Printable(sent.id())}, {"error", entry.status()}});
+    malformed.Add(sent.id(), entry.status());
     if (ValidateEntryId(sent.id()).ok()) notice.changes.removed.push_back(sent.id());
   }
+  faults.Tell(malformed);
   for (const std::string& id : proto.gone_entry_ids()) {
     if (ValidateEntryId(id).ok()) notice.changes.removed.push_back(id);
   }
   if (proto.has_bundle()) {
     std::vector<std::string> left_out;
     Result<Bundle> bundle = BundleFromProto(proto.bundle(), td, &left_out);
-    for (const std::string& why : left_out) WarnOfAuthority(why, log);
     if (!bundle.ok()) return Internal(bundle.status().message()).Annotate("the server's bundle");
+    faults.TellAuthorities(std::move(left_out));
     notice.bundle = std::make_shared<const Bundle>(std::move(*bundle));
   }
   return notice;
@@ -90,10 +91,10 @@ class Stream final : public grpc::ClientReadReactor<writ::v1::Notice> {
   std::optional<grpc::Status> ended_ GUARDED_BY(mu_);
 };
 
-Status ReadAll(Stream& stream, const TrustDomain& td, Log& log,
+Status ReadAll(Stream& stream, const TrustDomain& td, ServerFaults& faults,
                const std::function<void(Notice)>& on_notice) {
   while (const writ::v1::Notice* proto = stream.Await()) {
-    on_notice(TRY(NoticeFromProto(*proto, td, log)));
+    on_notice(TRY(NoticeFromProto(*proto, td, faults)));
     stream.Next();
   }
   return OkStatus();
@@ -101,16 +102,11 @@ Status ReadAll(Stream& stream, const TrustDomain& td, Log& log,
 
 }  // namespace
 
-void WarnOfAuthority(const std::string& why, Log& log) {
-  log.Warn("The server's bundle has an authority that cannot be used; it is left out",
-           {{"reason", why}});
-}
-
 Status FollowNotices(writ::v1::Notices::Stub& server, grpc::ClientContext& context, uint64_t after,
-                     const TrustDomain& td, Log& log,
+                     const TrustDomain& td, ServerFaults& faults,
                      const std::function<void(Notice)>& on_notice) {
   Stream stream(server, context, after);
-  const Status read = ReadAll(stream, td, log, on_notice);
+  const Status read = ReadAll(stream, td, faults, on_notice);
   if (!read.ok()) context.TryCancel();
   const grpc::Status ended = stream.Finish();
   return read.ok() ? FromServer(ended) : read;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include "test/fake/fake_clock.h"
 #include "test/fake/fake_log.h"
 
 namespace writ {
@@ -41,11 +42,14 @@ class NoticesTest : public testing::Test {
   }
   Status Follow(const std::function<void(Notice)>& on_notice) {
     grpc::ClientContext context;
-    return FollowNotices(*stub_, context, 41, *TrustDomain::Parse("example.org"), log_, on_notice);
+    return FollowNotices(*stub_, context, 41, *TrustDomain::Parse("example.org"), faults_,
+                         on_notice);
   }
 
   Server server_;
+  FakeClock clock_;
   FakeLog log_;
+  ServerFaults faults_{&clock_, &log_};
   std::unique_ptr<grpc::Server> running_;
   std::unique_ptr<writ::v1::Notices::Stub> stub_;
 };
@@ -69,6 +73,20 @@ TEST_F(NoticesTest, AStreamEndsAlsoBetweenTwoReads) {
     EXPECT_EQ(Follow([work_ms](const Notice&) { poll(nullptr, 0, work_ms); }),
               Unavailable("the server is stopping"));
   }
+}
+
+TEST_F(NoticesTest, MalformedEntriesAreGoneAndToldOfOnce) {
+  for (uint64_t sequence : {42, 43}) {
+    writ::v1::Notice& notice = Add(sequence);
+    for (int i = 0; i < 1000; ++i) notice.add_entries()->set_id("id" + std::to_string(i));
+    notice.add_entries();  // without an ID, so that nothing can be gone
+  }
+  size_t removed = 0;
+  EXPECT_EQ(Follow([&](const Notice& notice) { removed += notice.changes.removed.size(); }),
+            Unavailable("the server is stopping"));
+  EXPECT_EQ(removed, 2000u);
+  EXPECT_EQ(log_.Count("malformed entries"), 1);
+  EXPECT_EQ(log_.Count("entries=1001"), 1);
 }
 
 TEST_F(NoticesTest, AMalformedBundleEndsTheStream) {
