@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "agent/client/convert.h"
-#include "core/base/bytes.h"
 
 namespace writ {
 namespace {
@@ -17,8 +16,9 @@ using spire::api::server::entry::v1::SyncAuthorizedEntriesResponse;
 
 class Conversation {
  public:
-  Conversation(EntryStream& stream, const HeldEntries& held, const TrustDomain& td, Log& log)
-      : stream_(stream), held_(held), td_(td), log_(log) {}
+  Conversation(EntryStream& stream, const HeldEntries& held, const TrustDomain& td,
+               MalformedEntries& malformed)
+      : stream_(stream), held_(held), td_(td), malformed_(malformed) {}
 
   Result<EntryChanges> Run() {
     SyncAuthorizedEntriesRequest first;
@@ -26,7 +26,7 @@ class Conversation {
     TRY(Send(first));
     TRY(Receive());
     if (answer_.entry_revisions().empty()) {
-      TRY(TakeEntries());
+      TRY(TakeAllEntries());
     } else {
       TRY(TakePages());
     }
@@ -74,15 +74,30 @@ class Conversation {
                              " entries for one agent");
   }
 
+  // From the answer that is there to the last of them.
+  Status TakeAllEntries() {
+    TRY(TakeEntries());
+    while (answer_.more()) {
+      TRY(Receive());
+      TRY(TakeEntries());
+    }
+    return OkStatus();
+  }
+
   Status TakeEntries() {
+    if (!answer_.entry_revisions().empty()) {
+      return Internal("revisions came where entries were asked for");
+    }
+    if (answer_.entries().empty() && answer_.more()) {
+      return Internal("an empty page of entries came, with more to follow");
+    }
     for (const auto& proto : answer_.entries()) {
+      TRY(Count(entries_told_));
       Result<Entry> entry = EntryFromProto(proto, td_);
       if (!entry.ok()) {
-        log_.Warn("The server sent a malformed entry; it is left out",
-                  {{"entry_id", Printable(proto.id())}, {"error", entry.status()}});
+        malformed_.Add(proto.id(), entry.status());
         continue;
       }
-      TRY(Count(entries_told_));
       if (const PackedEntry* held = Fresh(entry->id, entry->revision, entry->created_at)) {
         kept_.push_back(held);
       } else {
@@ -98,13 +113,12 @@ class Conversation {
       return Internal("an empty page of revisions came, with more to follow");
     }
     for (const EntryRevision& revision : answer_.entry_revisions()) {
+      TRY(Count(revisions_told_));
       const std::string& id = revision.id();
       if (!ValidateEntryId(id).ok() || revision.revision_number() < 0) {
-        log_.Warn("The server sent a malformed entry revision; it is left out",
-                  {{"entry_id", Printable(id)}});
+        malformed_.Add(id, InvalidArgument("its ID or revision number cannot be"));
         continue;
       }
-      TRY(Count(revisions_told_));
       const int64_t number = revision.revision_number();
       if (const PackedEntry* held = Fresh(id, number, revision.created_at())) {
         kept_.push_back(held);
@@ -138,22 +152,9 @@ class Conversation {
         request.add_ids(ids.data() + at, end - at);
       }
       TRY(Send(request));
-      TRY(ReceiveEntries());
-    }
-    return OkStatus();
-  }
-
-  Status ReceiveEntries() {
-    do {
       TRY(Receive());
-      if (!answer_.entry_revisions().empty()) {
-        return Internal("revisions came where entries were asked for");
-      }
-      if (answer_.entries().empty() && answer_.more()) {
-        return Internal("an empty page of entries came, with more to follow");
-      }
-      TRY(TakeEntries());
-    } while (answer_.more());
+      TRY(TakeAllEntries());
+    }
     return OkStatus();
   }
 
@@ -190,7 +191,7 @@ class Conversation {
   EntryStream& stream_;
   const HeldEntries& held_;
   const TrustDomain& td_;
-  Log& log_;
+  MalformedEntries& malformed_;
   SyncAuthorizedEntriesResponse answer_;  // the last; its memory serves the next
   EntryChanges changes_;
   std::vector<const PackedEntry*> kept_;  // of what is held, what is so still
@@ -202,8 +203,8 @@ class Conversation {
 }  // namespace
 
 Result<EntryChanges> SyncEntryStream(EntryStream& stream, const HeldEntries& held,
-                                     const TrustDomain& td, Log& log) {
-  return Conversation(stream, held, td, log).Run();
+                                     const TrustDomain& td, MalformedEntries& malformed) {
+  return Conversation(stream, held, td, malformed).Run();
 }
 
 }  // namespace writ

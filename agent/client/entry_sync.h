@@ -4,13 +4,14 @@
 // come whole in the first answer; otherwise pages of revisions come, and the agent asks for those
 // that it lacks, as many at a time as the first page held.
 //
-// Trust: the answers are hostile; malformed entries are logged and left out. Threads: a free
-// function.
+// Trust: the answers are hostile; malformed entries are left out, and bounded like all others.
+// Threads: a free function.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
 
 #include "agent/client/server_api.h"
+#include "agent/client/server_faults.h"
 #include "spire/api/server/entry/v1/entry.grpc.pb.h"
 
 namespace writ {
@@ -23,6 +24,6 @@ using EntryStream =
 
 // A failure of the stream itself is Unavailable here; Finish() knows better.
 Result<EntryChanges> SyncEntryStream(EntryStream& stream, const HeldEntries& held,
-                                     const TrustDomain& td, Log& log);
+                                     const TrustDomain& td, MalformedEntries& malformed);
 
 }  // namespace writ

@@ -6,7 +6,6 @@
 #include <deque>
 
 #include "test/fake/fake_held_entries.h"
-#include "test/fake/fake_log.h"
 
 namespace writ {
 namespace {
@@ -25,7 +24,7 @@ class ScriptedStream final : public EntryStream {
   bool Read(Response* response) override {
     if (answers.empty()) return false;
     *response = answers.front();
-    answers.pop_front();
+    if (answers.size() > 1 || !repeats_the_last) answers.pop_front();
     return true;
   }
   bool NextMessageSize(uint32_t*) override { return !answers.empty(); }
@@ -35,6 +34,7 @@ class ScriptedStream final : public EntryStream {
 
   std::vector<Request> written;
   std::deque<Response> answers;
+  bool repeats_the_last = false;
 };
 
 class EntrySyncTest : public testing::Test {
@@ -61,7 +61,7 @@ class EntrySyncTest : public testing::Test {
     item->set_created_at(created_at);
   }
   Result<EntryChanges> Run(const FakeHeldEntries& held = {}) {
-    return SyncEntryStream(stream_, held, *TrustDomain::Parse("example.org"), log_);
+    return SyncEntryStream(stream_, held, *TrustDomain::Parse("example.org"), malformed_);
   }
   static std::vector<std::string> Ids(const std::vector<PackedEntry>& entries) {
     std::vector<std::string> ids;
@@ -71,7 +71,7 @@ class EntrySyncTest : public testing::Test {
   using Names = std::vector<std::string>;
 
   ScriptedStream stream_;
-  FakeLog log_;
+  MalformedEntries malformed_;
 };
 
 TEST_F(EntrySyncTest, TakesFewEntriesWholeAndOnlyWhatChanged) {
@@ -122,6 +122,33 @@ TEST_F(EntrySyncTest, TakesAnAnswerThatIsSplit) {
   EXPECT_EQ(Ids(Run()->put), (Names{"a", "b"}));
 }
 
+TEST_F(EntrySyncTest, TakesFewEntriesWholeAlsoWhenTheyAreSplit) {
+  Response part1, part2;
+  AddEntry(part1, "a");
+  part1.set_more(true);
+  AddEntry(part2, "b");
+  stream_.answers = {part1, part2};
+  Result<EntryChanges> changes = Run({{"b", 0, 1}, {"gone", 0, 1}});
+  ASSERT_TRUE(changes.ok()) << changes.status().ToString();
+  EXPECT_EQ(Ids(changes->put), Names{"a"});
+  EXPECT_EQ(changes->removed, Names{"gone"});
+  EXPECT_EQ(stream_.written.size(), 1u);
+}
+
+TEST_F(EntrySyncTest, AnswersWithoutEndAreRefusedAlsoWhenTheyAreMalformed) {
+  Response revisions, entries;
+  for (int i = 0; i < 100'000; ++i) {
+    revisions.add_entry_revisions();
+    entries.add_entries();
+  }
+  stream_.repeats_the_last = true;
+  for (Response* endless : {&revisions, &entries}) {
+    endless->set_more(true);
+    stream_.answers = {*endless};
+    EXPECT_EQ(Run().code(), Code::kResourceExhausted);
+  }
+}
+
 TEST_F(EntrySyncTest, AnEntryThatGoesBetweenRevisionAndRequestIsRemoved) {
   Response revisions, entries;
   AddRevision(revisions, "a", 5);
@@ -156,7 +183,7 @@ TEST_F(EntrySyncTest, LeavesOutMalformedEntries) {
   answer.mutable_entries(6)->set_hint(std::string(2000, 'x'));
   stream_.answers = {answer};
   EXPECT_EQ(Ids(Run({{"foreign", 0, 1}})->put), Names{"good"});
-  EXPECT_EQ(log_.Count("malformed entry"), 6);
+  EXPECT_EQ(malformed_.count(), 6u);
 }
 
 TEST_F(EntrySyncTest, ASameEntrySentTwiceCountsOnce) {
@@ -186,6 +213,8 @@ TEST_F(EntrySyncTest, AServerThatBreaksTheProtocolIsRefused) {
   empty.set_more(true);
   stream_.answers = {revisions, empty};
   EXPECT_EQ(Run().code(), Code::kInternal);
+  stream_.answers = {empty};
+  EXPECT_EQ(Run().code(), Code::kInternal) << "all would be gone";
   revisions.set_more(false);
   stream_.answers = {revisions, empty};
   EXPECT_EQ(Run().code(), Code::kInternal);

@@ -19,26 +19,15 @@ Status FromServer(const grpc::Status& status) {
 }
 
 Status GrpcCalls::RunOnce(MonoTime deadline, const Call& call) {
-  return RunStream(deadline, [&call](const auto& channel, const auto& context, const auto&) {
-    return call(channel, *context);
-  });
-}
-
-Status GrpcCalls::RunStream(MonoTime deadline, const Stream& stream) {
   std::shared_ptr<grpc::Channel> channel = TRY(channel_->Get(), "connect to the server");
-  auto context = std::make_shared<grpc::ClientContext>();
-  context->set_deadline(clock_->Now() + (deadline - clock_->Monotonic()));
-  std::stop_callback on_stop(stop_, [&context] { context->TryCancel(); });
+  grpc::ClientContext context;
+  context.set_deadline(clock_->Now() + (deadline - clock_->Monotonic()));
+  std::stop_callback on_stop(stop_, [&context] { context.TryCancel(); });
   if (stop_.stop_requested()) return Cancelled("the agent is stopping");
-  const std::stop_token over = channel_->EndOf(channel);
-  std::stop_callback on_over(over, [&context] { context->TryCancel(); });
-  Status status = stream(channel, context, over);
-  if (status.code() == Code::kCancelled && over.stop_requested() && !stop_.stop_requested()) {
-    status = Unavailable("the connection to the server has ended");
-  }
+  Status status = call(channel, context);
   // A connection that has failed is not tried again; a server that answers "unavailable" itself
   // costs one more handshake.
-  if (status.code() == Code::kUnavailable) channel_->Drop();
+  if (status.code() == Code::kUnavailable) channel_->DropLost(channel);
   return status;
 }
 

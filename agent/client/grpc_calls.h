@@ -35,12 +35,6 @@ class GrpcCalls {
   Status Run(const Call& call) { return Run(clock_->Monotonic() + kCallTimeout, call); }
   // For what must not be sent twice.
   Status RunOnce(MonoTime deadline, const Call& call);
-  // For a stream that may have to be left behind: it keeps what its call needs. `over` stops a
-  // second after the connection has ended; the call is cancelled then.
-  using Stream = std::function<Status(const std::shared_ptr<grpc::Channel>&,
-                                      const std::shared_ptr<grpc::ClientContext>&,
-                                      std::stop_token over)>;
-  Status RunStream(MonoTime deadline, const Stream& stream);
 
   void Drop() { channel_->Drop(); }
 

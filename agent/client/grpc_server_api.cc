@@ -10,6 +10,7 @@
 #include "agent/client/grpc_calls.h"
 #include "agent/client/notices.h"
 #include "agent/client/server_api.h"
+#include "agent/client/server_faults.h"
 #include "core/base/mutex.h"
 #include "spire/api/server/agent/v1/agent.grpc.pb.h"
 #include "spire/api/server/bundle/v1/bundle.grpc.pb.h"
@@ -97,7 +98,8 @@ class GrpcServerApi final : public ServerApi {
   explicit GrpcServerApi(ServerApiOptions options)
       : options_(std::move(options)),
         agent_(Connect(options_, false)),
-        anonymous_(Connect(options_, true)) {}
+        anonymous_(Connect(options_, true)),
+        faults_(options_.clock, options_.log) {}
 
   Result<AttestedAgent> Attest(const std::string& type, NodeProver& prover,
                                const std::string& csr_der) override;
@@ -115,16 +117,14 @@ class GrpcServerApi final : public ServerApi {
 
  private:
   std::stop_token EndOfStreams() EXCLUDES(mu_);
-  void WarnOnce(std::vector<std::string> left_out) EXCLUDES(mu_);
 
   // Constant after construction, as are the connections.
   const ServerApiOptions options_;
   const std::unique_ptr<GrpcCalls> agent_;
   const std::unique_ptr<GrpcCalls> anonymous_;
+  ServerFaults faults_;
   Mutex mu_;
   std::stop_source end_streams_ GUARDED_BY(mu_);  // of those that live
-  // Authorities of the last bundle that could not be used.
-  std::vector<std::string> left_out_ GUARDED_BY(mu_);
 };
 
 Result<AttestedAgent> GrpcServerApi::Attest(const std::string& type, NodeProver& prover,
@@ -160,16 +160,8 @@ Result<Bundle> GrpcServerApi::FetchBundle(bool anonymous) {
   std::vector<std::string> left_out;
   Result<Bundle> bundle = BundleFromProto(answer, options_.trust_domain, &left_out);
   if (!bundle.ok()) return Internal(bundle.status().message()).Annotate("the server's bundle");
-  WarnOnce(std::move(left_out));
+  faults_.TellAuthorities(std::move(left_out));
   return bundle;
-}
-
-// The same bundle is fetched every few seconds.
-void GrpcServerApi::WarnOnce(std::vector<std::string> left_out) {
-  MutexLock lock(mu_);
-  if (left_out == left_out_) return;
-  for (const std::string& why : left_out) WarnOfAuthority(why, *options_.log);
-  left_out_ = std::move(left_out);
 }
 
 Result<CertificateChain> GrpcServerApi::Renew(const std::string& csr_der) {
@@ -200,8 +192,11 @@ Result<EntryChanges> GrpcServerApi::SyncEntries(const HeldEntries& held) {
   EntryChanges changes;
   auto call = [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
     auto stream = entryv1::Entry::NewStub(channel)->SyncAuthorizedEntries(&context);
-    Result<EntryChanges> result = Conclude(
-        SyncEntryStream(*stream, held, options_.trust_domain, *options_.log), *stream, context);
+    MalformedEntries malformed;
+    Result<EntryChanges> synced =
+        SyncEntryStream(*stream, held, options_.trust_domain, malformed);
+    Result<EntryChanges> result = Conclude(std::move(synced), *stream, context);
+    faults_.Tell(malformed);
     if (result.ok()) changes = std::move(result).value();
     return result.status();
   };
@@ -264,14 +259,13 @@ std::stop_token GrpcServerApi::EndOfStreams() {
 Status GrpcServerApi::Follow(uint64_t after, const std::function<void(Notice)>& on_notice,
                              std::stop_token stop) {
   const std::stop_token end = EndOfStreams();
-  auto call = [&](const std::shared_ptr<grpc::Channel>& channel,
-                  const std::shared_ptr<grpc::ClientContext>& context, std::stop_token over) {
-    std::stop_callback on_stop(stop, [&context] { context->TryCancel(); });
-    std::stop_callback on_end(end, [&context] { context->TryCancel(); });
-    return FollowNotices({.channel = channel, .context = context, .over = std::move(over)}, after,
-                         options_.trust_domain, *options_.log, on_notice);
+  auto call = [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
+    std::stop_callback on_stop(stop, [&context] { context.TryCancel(); });
+    std::stop_callback on_end(end, [&context] { context.TryCancel(); });
+    return FollowNotices(*writ::v1::Notices::NewStub(channel), context, after,
+                         options_.trust_domain, faults_, on_notice);
   };
-  return agent_->RunStream(options_.clock->Monotonic() + kFollowTimeout, call)
+  return agent_->RunOnce(options_.clock->Monotonic() + kFollowTimeout, call)
       .Annotate("follow the server's notices");
 }
 

@@ -17,7 +17,11 @@ class ClientCallBudget final : public ByteWatch {
   explicit ClientCallBudget(std::shared_ptr<ClientLimits::Place> place)
       : place_(std::move(place)) {}
 
-  Status FromWire(std::string_view bytes) override { return Charge(calls_.FromClient(bytes)); }
+  Status FromWire(std::string_view bytes) override {
+    const size_t abandoned = calls_.FromClient(bytes);
+    TRY(calls_.headers().Verdict());
+    return Charge(abandoned);
+  }
   Status ToWire(std::string_view bytes) override { return Charge(calls_.FromServer(bytes)); }
 
   std::string LastWords() const override {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CallBudget: watches one connection for calls that are abandoned before they are answered, and for
-// those that are open, and ends it, with GOAWAY ENHANCE_YOUR_CALM, when its client is over either
-// limit.
+// CallBudget: watches one connection for calls that are abandoned before they are answered, for
+// those that are open and for headers without end, and ends it, with GOAWAY ENHANCE_YOUR_CALM, when
+// its client is over one of the limits.
 //
 // Trust: the client is hostile. Threads: one thread at a time.
 #pragma once

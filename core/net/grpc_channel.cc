@@ -5,14 +5,12 @@
 
 #include <atomic>
 #include <optional>
-#include <stop_token>
 #include <utility>
-#include <vector>
 
 #include "core/base/mutex.h"
 #include "core/net/event_loop.h"
 #include "core/net/grpc_process.h"
-#include "core/net/http2_goaway.h"
+#include "core/net/http2_server_frames.h"
 #include "core/net/listener.h"
 #include "core/net/tcp_connector.h"
 #include "core/net/pump.h"
@@ -41,27 +39,20 @@ class Attempt {
   std::optional<Result<Fd>> result_ GUARDED_BY(mu_);
 };
 
-// After its connection's end, until calls on it that still wait are told so by us.
-constexpr Duration kEndMayGoUntold = std::chrono::seconds(1);
-
-// A connection's, for the pump and for callers.
-struct LinkState {
-  std::atomic<bool> usable = true;  // for new calls
-  std::stop_source over;
-};
-
-class UsableUntilGoaway final : public ByteWatch {
+class ServerWatch final : public ByteWatch {
  public:
-  explicit UsableUntilGoaway(std::shared_ptr<LinkState> state) : state_(std::move(state)) {}
+  explicit ServerWatch(std::shared_ptr<std::atomic<bool>> usable)
+      : usable_(std::move(usable)) {}
   Status FromWire(std::string_view bytes) override {
-    if (goaway_.Feed(bytes)) state_->usable = false;
-    return OkStatus();
+    frames_.Feed(bytes);
+    if (frames_.goaway()) *usable_ = false;
+    return frames_.headers().Verdict();
   }
   Status ToWire(std::string_view) override { return OkStatus(); }
 
  private:
-  const std::shared_ptr<LinkState> state_;
-  GoawayWatch goaway_;
+  const std::shared_ptr<std::atomic<bool>> usable_;
+  ServerFrames frames_;
 };
 
 class PumpedTlsChannel final : public TlsChannel {
@@ -81,24 +72,23 @@ class PumpedTlsChannel final : public TlsChannel {
     current_.reset();
     ++drops_;
   }
-  std::stop_token EndOf(const std::shared_ptr<grpc::Channel>& channel) override EXCLUDES(mu_);
+  void DropLost(const std::shared_ptr<grpc::Channel>& lost) override EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    if (current_ && current_->channel == lost) current_.reset();
+  }
 
  private:
-  // A connection as callers see it. The state is shared with the pump, which keeps no hold on the
+  // A connection as callers see it. `usable` is shared with the pump, which keeps no hold on the
   // channel: gRPC closes its end when the last caller lets go.
   struct Link {
     std::shared_ptr<grpc::Channel> channel;
-    std::shared_ptr<LinkState> state;
-  };
-  struct Given {
-    std::weak_ptr<grpc::Channel> channel;
-    std::shared_ptr<LinkState> state;
+    std::shared_ptr<std::atomic<bool>> usable;
   };
 
   Result<Link> Connect();
-  Result<Fd> Shake(Fd wire, MonoTime deadline, std::shared_ptr<LinkState> state);
+  Result<Fd> Shake(Fd wire, MonoTime deadline, std::shared_ptr<std::atomic<bool>> usable);
   PumpedConnection Connection(MonoTime deadline, std::shared_ptr<Attempt> attempt,
-                              std::shared_ptr<LinkState> state);
+                              std::shared_ptr<std::atomic<bool>> usable);
 
   const TlsClientOptions options_;
   Clock* const clock_;
@@ -109,7 +99,6 @@ class PumpedTlsChannel final : public TlsChannel {
   bool connecting_ GUARDED_BY(mu_) = false;  // one thread connects, others wait for it
   uint64_t drops_ GUARDED_BY(mu_) = 0;
   std::optional<Link> current_ GUARDED_BY(mu_);
-  std::vector<Given> given_ GUARDED_BY(mu_);  // channels that callers may have still
   Status last_failure_ GUARDED_BY(mu_);
 
   // The connecting thread's.
@@ -126,7 +115,7 @@ Result<std::shared_ptr<grpc::Channel>> PumpedTlsChannel::Get() {
     MutexLock lock(mu_);
     bool waited = connecting_;
     while (connecting_) changed_.Wait(mu_);
-    if (current_ && current_->state->usable) return current_->channel;
+    if (current_ && *current_->usable) return current_->channel;
     if (waited && !last_failure_.ok()) return last_failure_;
     connecting_ = true;
     drops_before = drops_;
@@ -137,19 +126,9 @@ Result<std::shared_ptr<grpc::Channel>> PumpedTlsChannel::Get() {
   changed_.NotifyAll();
   last_failure_ = link.status();
   if (!link.ok()) return link.status();
-  std::erase_if(given_, [](const Given& given) { return given.channel.expired(); });
-  given_.push_back({link->channel, link->state});
   // Dropped meanwhile: good for this caller, but made before what the dropper wants seen.
   if (drops_ == drops_before) current_ = *link;
   return link->channel;
-}
-
-std::stop_token PumpedTlsChannel::EndOf(const std::shared_ptr<grpc::Channel>& channel) {
-  MutexLock lock(mu_);
-  for (const Given& given : given_) {
-    if (given.channel.lock() == channel) return given.state->over.get_token();
-  }
-  return {};
 }
 
 Result<PumpedTlsChannel::Link> PumpedTlsChannel::Connect() {
@@ -159,15 +138,15 @@ Result<PumpedTlsChannel::Link> PumpedTlsChannel::Connect() {
   }
   MonoTime deadline = clock_->Monotonic() + options_.connect_deadline;
   Fd wire = TRY(connector_.Connect(deadline, options_.stop));
-  auto state = std::make_shared<LinkState>();
-  Fd plain = TRY(Shake(std::move(wire), deadline, state), "connect to " + options_.address);
+  auto usable = std::make_shared<std::atomic<bool>>(true);
+  Fd plain = TRY(Shake(std::move(wire), deadline, usable), "connect to " + options_.address);
   return Link{grpc::CreateCustomInsecureChannelFromFd(options_.address, plain.Release(),
                                                       grpc::ChannelArguments()),
-              std::move(state)};
+              std::move(usable)};
 }
 
 Result<Fd> PumpedTlsChannel::Shake(Fd wire, MonoTime deadline,
-                                   std::shared_ptr<LinkState> state) {
+                                   std::shared_ptr<std::atomic<bool>> usable) {
   std::optional<TlsIdentity> identity;
   if (options_.identity) identity = options_.identity();
   SslContextPtr context = TRY(MakeSslContext(TlsSide::kClient, identity ? &*identity : nullptr));
@@ -181,9 +160,9 @@ Result<Fd> PumpedTlsChannel::Shake(Fd wire, MonoTime deadline,
                                            options_.verify, connector_.ServerName()));
   outgoing->wire = std::move(wire);
   auto attempt = std::make_shared<Attempt>();
-  loop_->Post([this, outgoing, state, connection = Connection(deadline, attempt, state)] {
+  loop_->Post([this, outgoing, usable, connection = Connection(deadline, attempt, usable)] {
     pump_->Add(std::move(outgoing->session), std::move(outgoing->wire),
-               std::make_unique<UsableUntilGoaway>(state), connection);
+               std::make_unique<ServerWatch>(usable), connection);
   });
   std::stop_callback on_stop(options_.stop,
                              [attempt] { attempt->Finish(Cancelled("stopped while connecting")); });
@@ -192,7 +171,7 @@ Result<Fd> PumpedTlsChannel::Shake(Fd wire, MonoTime deadline,
 
 PumpedConnection PumpedTlsChannel::Connection(MonoTime deadline,
                                               std::shared_ptr<Attempt> attempt,
-                                              std::shared_ptr<LinkState> state) {
+                                              std::shared_ptr<std::atomic<bool>> usable) {
   PumpedConnection connection;
   connection.id = next_id_++;
   connection.await_preface = false;
@@ -200,11 +179,8 @@ PumpedConnection PumpedTlsChannel::Connection(MonoTime deadline,
   connection.opened = [attempt](Fd plain, const std::vector<Certificate>&) {
     attempt->Finish(std::move(plain));
   };
-  connection.left = [this, state] {
-    state->usable = false;
-    loop_->At(clock_->Monotonic() + kEndMayGoUntold, [state] { state->over.request_stop(); });
-  };
-  connection.ended = [this, attempt](const Status& why, bool was_open) {
+  connection.ended = [this, attempt, usable](const Status& why, bool was_open) {
+    *usable = false;
     if (was_open) {
       if (!why.ok()) {
         log_->Info("Connection to the server ended",

@@ -9,7 +9,6 @@
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
-#include <stop_token>
 #include <string>
 
 #include "core/base/clock.h"
@@ -26,19 +25,17 @@ class TlsChannel {
 
   // A connected channel: the current one, or a new connection when that one is lost, was dropped
   // or takes no new calls any more (GOAWAY). Of a loss a caller may also learn first, by
-  // UNAVAILABLE: it says so with Drop(). Never GetState() or WaitForStateChange() on it: gRPC
+  // UNAVAILABLE: it says so with DropLost(). Never GetState() or WaitForStateChange() on it: gRPC
   // aborts the process.
   // Unavailable when the server is away; PermissionDenied-free: a refused handshake is Unavailable
   // with OpenSSL's reason, a refused server certificate is Unauthenticated with the verifier's.
   // Blocks for at most the connect deadline; Cancelled when
   // stopped.
   virtual Result<std::shared_ptr<grpc::Channel>> Get() = 0;
-  // The next Get() connects anew (new identity, lost connection). Running calls go on.
+  // The next Get() connects anew (new identity). Running calls go on.
   virtual void Drop() = 0;
-  // Of a channel that Get() gave: stops a second after its connection has ended. gRPC tells its
-  // calls of the end, but loses one whose next read begins just then: that waits for ever, unless
-  // it is cancelled.
-  virtual std::stop_token EndOf(const std::shared_ptr<grpc::Channel>& channel) = 0;
+  // Likewise, unless the current channel is another than `lost` by now.
+  virtual void DropLost(const std::shared_ptr<grpc::Channel>& lost) = 0;
 };
 
 // A channel to a Unix socket: for the CLI and for tests ("unix:/path" works natively).

@@ -163,6 +163,22 @@ TEST_F(GrpcServerTest, AClientThatResetsItsCallsAtOnceIsStoppedAndLoggedOnce) {
   EXPECT_TRUE(Echo(UnixChannel(path_)).ok());
 }
 
+TEST_F(GrpcServerTest, AClientWhoseHeadersHaveNoEndIsStoppedAndLoggedOnce) {
+  Start();
+  const std::string bytes =
+      std::string(kHttp2Preface) + Http2FrameBytes(4, 0, 0, "") + EndlessHeaders(1);
+  for (int connection = 0; connection < 2; ++connection) {
+    Fd client = ConnectUnix(path_);
+    ssize_t sent = send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    EXPECT_LT(sent, static_cast<ssize_t>(bytes.size()));
+    AwaitClosed(client.get());
+  }
+  EXPECT_EQ(log_.Count("too much is asked"), 1);
+  EXPECT_GE(log_.Count("headers of a call are too long"), 1);
+  AwaitNoConnection(*server_);
+  EXPECT_TRUE(Echo(UnixChannel(path_)).ok());
+}
+
 // gRPC itself would let each connection hold 1,000.
 TEST_F(GrpcServerTest, AClientWithItsShareOfOpenCallsLosesTheConnectionThatAsksForMore) {
   Start([](GrpcServerOptions& o) { o.connections_max = 100; });

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -13,8 +14,11 @@
 #include "core/base/thread.h"
 #include "core/net/grpc_channel.h"
 #include "core/net/grpc_server.h"
+#include "core/net/listener.h"
 #include "core/net/test_endpoint.h"
+#include "core/net/test_http2.h"
 #include "core/net/test_tls.h"
+#include "core/net/tls_session.h"
 #include "test/fake/fake_clock.h"
 #include "test/fake/fake_log.h"
 
@@ -236,19 +240,42 @@ TEST_F(GrpcTlsTest, AServerThatDiesIsUnavailableUntilItIsBack) {
   EXPECT_TRUE(again.ok()) << again.error_message();
 }
 
-TEST_F(GrpcTlsTest, TheEndOfAConnectionIsToldToWhoeverAsks) {
+TEST_F(GrpcTlsTest, AServerWhoseHeadersHaveNoEndLosesItsClient) {
+  const Fd listener = *ListenTcp("127.0.0.1:0");
+  port_ = PortOf(listener.get());
+  Thread hostile("hostile", [&](std::stop_token) {
+    pollfd waiting{.fd = listener.get(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(poll(&waiting, 1, -1), 1);
+    const Fd socket(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    const TlsIdentity identity = ca_.Issue(kServerId);
+    const SslContextPtr context = *MakeSslContext(TlsSide::kServer, &identity);
+    auto session = *TlsSession::Make(TlsSide::kServer, context.get(), socket.get(), AcceptAnyPeer);
+    while (!*session->Handshake()) poll(nullptr, 0, 1);
+    const std::string bytes = Http2FrameBytes(4, 0, 0, "") + EndlessHeaders(1);
+    Status lost;
+    for (std::string_view left = bytes; !left.empty() && lost.ok();) {
+      const int sent = session->Write(left, lost);
+      if (sent > 0) left.remove_prefix(static_cast<size_t>(sent));
+      if (sent == 0) poll(nullptr, 0, 1);
+    }
+    std::array<char, 4096> said;
+    while (session->Read(said, lost) >= 0) poll(nullptr, 0, 1);
+  });
+  EXPECT_EQ(EchoOver(*NewChannel()).error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(log_.Count("headers of a call are too long"), 1);
+}
+
+TEST_F(GrpcTlsTest, ALossThatIsToldLateCostsNoFreshConnection) {
   Start();
   auto channel = NewChannel();
-  auto connected = channel->Get();
-  ASSERT_TRUE(Echo(*connected).ok());
-  const std::stop_token over = channel->EndOf(*connected);
-  EXPECT_FALSE(over.stop_requested());
-  server_.reset();
-  while (!over.stop_requested()) {
-    poll(nullptr, 0, 1);
-    clock_.Advance(std::chrono::milliseconds(100));
-  }
-  EXPECT_FALSE(channel->EndOf(nullptr).stop_possible());
+  const std::shared_ptr<grpc::Channel> lost = *channel->Get();
+  channel->DropLost(lost);
+  const std::shared_ptr<grpc::Channel> fresh = *channel->Get();
+  EXPECT_NE(fresh, lost);
+  channel->DropLost(lost);
+  EXPECT_EQ(*channel->Get(), fresh);
+  channel->DropLost(fresh);
+  EXPECT_NE(*channel->Get(), fresh);
 }
 
 TEST_F(GrpcTlsTest, DropConnectsAnewWithTheIdentityOfThen) {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/net/http2_frames.h"
+#include "core/net/http2_header_blocks.h"
 
 namespace writ {
 
@@ -32,6 +33,7 @@ class ConnectionCalls {
   size_t FromClient(std::string_view bytes) {
     size_t abandoned = 0;
     client_.Feed(bytes, [&](const Http2Frame& frame) {
+      headers_.Add(frame);
       if (frame.type == Http2Frame::kHeaders) abandoned += Opened(frame.stream);
       if (frame.type == Http2Frame::kRstStream) abandoned += Closed(frame.stream);
     });
@@ -47,6 +49,7 @@ class ConnectionCalls {
     return abandoned;
   }
   size_t open() const { return calls_.size(); }
+  const HeaderBlocks& headers() const { return headers_; }  // the client's
   // Whether a frame of ours may follow what the server has sent.
   bool ServerAtBoundary() const { return server_.AtBoundary(); }
   uint32_t last_stream() const { return last_stream_; }
@@ -87,6 +90,7 @@ class ConnectionCalls {
 
   Http2FrameScanner client_{Http2FrameScanner::Side::kClient};
   Http2FrameScanner server_{Http2FrameScanner::Side::kServer};
+  HeaderBlocks headers_;
   uint32_t last_stream_ = 0;
   std::vector<OpenCall> calls_;  // by stream, rising
 };

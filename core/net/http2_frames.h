@@ -20,8 +20,15 @@ inline constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\
 
 // RFC 9113 section 4.1.
 struct Http2Frame {
-  enum Type : uint8_t { kData = 0x0, kHeaders = 0x1, kRstStream = 0x3, kGoaway = 0x7 };
-  static constexpr uint8_t kEndStream = 0x1;  // of DATA and HEADERS
+  enum Type : uint8_t {
+    kData = 0x0,
+    kHeaders = 0x1,
+    kRstStream = 0x3,
+    kGoaway = 0x7,
+    kContinuation = 0x9
+  };
+  static constexpr uint8_t kEndStream = 0x1;   // of DATA and HEADERS
+  static constexpr uint8_t kEndHeaders = 0x4;  // of HEADERS and CONTINUATION
   // Whether its sender says no more on its stream.
   bool Ends() const { return (type == kData || type == kHeaders) && (flags & kEndStream) != 0; }
 

@@ -34,7 +34,6 @@ struct Pump::Connection {
   const PumpedConnection options;
   Phase phase = Phase::kHandshake;
   bool was_open = false;
-  bool is_left = false;  // by the peer
   bool deferred = false;
   bool socket_armed = true;  // for writing too
   bool plain_armed = false;
@@ -140,7 +139,6 @@ void Pump::Open(const ConnectionPtr& connection) {
 
 void Pump::PumpSome(const ConnectionPtr& connection) {
   Tunnel::Progress progress = connection->tunnel.Pump(scratch_);
-  if (connection->tunnel.peer_has_left()) TellLeft(*connection);
   if (progress == Tunnel::Progress::kEnded) {
     End(*connection, connection->tunnel.failure());
     return;
@@ -168,12 +166,6 @@ void Pump::Arm(Connection& connection) {
   arm(*connection.plain_watch, connection.plain_armed, connection.tunnel.AwaitsPlainRoom());
 }
 
-void Pump::TellLeft(Connection& connection) {
-  if (!std::exchange(connection.is_left, true) && connection.options.left) {
-    connection.options.left();
-  }
-}
-
 void Pump::End(Connection& connection, const Status& why) {
   if (std::exchange(connection.phase, Connection::Phase::kEnded) == Connection::Phase::kEnded) {
     return;
@@ -181,7 +173,6 @@ void Pump::End(Connection& connection, const Status& why) {
   if (connection.socket_watch) loop_->Unwatch(*connection.socket_watch);
   if (connection.plain_watch) loop_->Unwatch(*connection.plain_watch);
   if (connection.timer) loop_->Cancel(*connection.timer);
-  if (connection.was_open) TellLeft(connection);
   connection.options.ended(why, connection.was_open);
   connections_.erase(connection.options.id);
 }

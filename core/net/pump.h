@@ -32,9 +32,6 @@ struct PumpedConnection {
   MonoTime deadline;    // of all before `opened`
   // `plain` is gRPC's end. `chain` as the peer sent it, verified; may be empty.
   std::function<void(Fd plain, const std::vector<Certificate>& chain)> opened;
-  // Once, after `opened`: nothing more comes from the peer, though gRPC may have its end open
-  // still. May be null.
-  std::function<void()> left;
   // The last thing, unless the pump itself goes first. OK when the connection ended as it should.
   // `was_open`: after `opened`.
   std::function<void(const Status& why, bool was_open)> ended;
@@ -64,7 +61,6 @@ class Pump {
   void Open(const ConnectionPtr& connection);
   void PumpSome(const ConnectionPtr& connection);
   void Arm(Connection& connection);
-  static void TellLeft(Connection& connection);
   void End(Connection& connection, const Status& why);
 
   EventLoop* const loop_;

@@ -23,6 +23,14 @@ inline std::string ResetFrame(uint32_t stream) {
   return Http2FrameBytes(3, 0, stream, std::string("\0\0\0\x08", 4));
 }
 
+// A header block that does not end, of a literal that claims to be of 2 GiB.
+inline std::string EndlessHeaders(uint32_t stream) {
+  const std::string block("\0\x01x\x7f\xff\xff\xff\xff\x07", 9);
+  std::string frames = Http2FrameBytes(1, 0, stream, block);
+  for (int i = 0; i < 100; ++i) frames += Http2FrameBytes(9, 0, stream, std::string(16384, 'a'));
+  return frames;
+}
+
 // What begins a call: literals that change no table (RFC 7541 section 6.2.2).
 inline std::string CallHeaders(uint32_t stream, const std::string& path) {
   constexpr uint8_t kEndHeaders = 4;

@@ -61,8 +61,6 @@ class Tunnel {
 
   // gRPC has closed its end: what is left is being flushed, for as long as the caller's patience.
   bool closing() const { return plain_gone_; }
-  // Nothing more comes from the peer.
-  bool peer_has_left() const { return wire_ended_; }
   // Why the wire ended, when not cleanly.
   const Status& failure() const { return failure_; }
 

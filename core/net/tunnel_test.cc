@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/base/random.h"
-#include "core/net/http2_goaway.h"
+#include "core/net/http2_server_frames.h"
 #include "core/net/test_tls.h"
 #include "core/net/tls_session.h"
 
@@ -185,22 +185,23 @@ std::string Frame(unsigned char type, const std::string& payload) {
   return frame + payload;
 }
 
-TEST(GoawayWatchTest, FindsTheFrameInPiecesOfAnySize) {
+TEST(ServerFramesTest, FindsGoawayInPiecesOfAnySize) {
   // The payload looks like a GOAWAY's header, and is none.
   std::string stream = Frame(4, "") + Frame(0, std::string("\0\0\7\7\7\7\7\7", 8)) +
-                       Frame(1, std::string(70000, '\7'));
+                       Frame(0, std::string(70000, '\7'));
   std::string goodbye = Frame(7, std::string(8, '\0'));
   for (size_t piece : {1u, 2u, 9u, 1000u, 100000u}) {
-    GoawayWatch watch;
+    ServerFrames frames;
     for (size_t i = 0; i < stream.size(); i += piece) {
-      EXPECT_FALSE(watch.Feed(std::string_view(stream).substr(i, piece)));
+      frames.Feed(std::string_view(stream).substr(i, piece));
     }
-    bool seen = false;
+    EXPECT_FALSE(frames.goaway());
     for (size_t i = 0; i < goodbye.size(); i += piece) {
-      seen = watch.Feed(std::string_view(goodbye).substr(i, piece));
+      frames.Feed(std::string_view(goodbye).substr(i, piece));
     }
-    EXPECT_TRUE(seen);
-    EXPECT_TRUE(watch.Feed("more"));
+    EXPECT_TRUE(frames.goaway());
+    frames.Feed("more");
+    EXPECT_TRUE(frames.goaway());
   }
 }
 

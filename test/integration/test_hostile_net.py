@@ -211,5 +211,19 @@ def test_service_goes_on_when_descriptors_run_out():
             wait_until(lambda: expect_service(deployment) is None, "all are served again")
 
 
+def test_headers_without_end_cost_nothing():
+    """gRPC would keep all of a block and begin to read it anew with each of its frames."""
+    with served() as deployment:
+        for daemon, connect in sockets(deployment):
+            before = resident_mib(daemon)
+            for payload_bytes, frames in (1 << 14, 4000), (1, 100_000), (0, 100_000):
+                with connect() as client:
+                    ended = http2.flood(client, http2.endless_headers(payload_bytes, frames), 30)
+                expect(ended, f"{daemon.name} ends headers in pieces of {payload_bytes} bytes")
+            growth = resident_mib(daemon) - before
+            expect(growth < GROWTH_MIB_MAX, f"{daemon.name} grew by {growth} MiB")
+            expect_service(deployment)
+
+
 if __name__ == "__main__":
     run_tests(tests_of(sys.modules[__name__]))

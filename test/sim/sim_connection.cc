@@ -238,8 +238,10 @@ Result<EntryChanges> SimConnection::SyncEntries(const HeldEntries& held) {
                               entry_pb::SyncAuthorizedEntriesResponse>
                   stream(logic.get(), &call);
               began = world_->Monotonic();
+              MalformedEntries malformed;
               Result<EntryChanges> synced =
-                  SyncEntryStream(stream, held, options_.trust_domain, *options_.log);
+                  SyncEntryStream(stream, held, options_.trust_domain, malformed);
+              CHECK(malformed.count() == 0);  // our own server's
               TRY(std::move(stream.status));
               changes = TRY(std::move(synced));
               return OkStatus();

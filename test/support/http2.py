@@ -103,6 +103,14 @@ def reset_calls(path, count):
                frame(RST_STREAM, 0, stream, CANCEL))
 
 
+def endless_headers(payload_bytes, count):
+    """A header block of `count` CONTINUATION frames that does not end, of a literal that claims to
+    be of 2 GiB."""
+    yield greeting() + frame(HEADERS, 0, 1, b"\0\1x\x7f\xff\xff\xff\xff\7")
+    for _ in range(count):
+        yield frame(CONTINUATION, 0, 1, b"a" * payload_bytes)
+
+
 class Session:
     """One connection and its calls, each with an empty message, one after the other."""
 
