@@ -157,7 +157,7 @@ ApiFixture::ApiFixture(Duration swap_grace, bool bundles_for_all) {
   attestor_->Answer(0, std::vector<Selector>{a_});
   std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
   attestors.push_back(std::move(attestor));
-  attestation_ = std::make_unique<WorkloadAttestation>(std::move(attestors), &log_);
+  attestation_ = std::make_unique<WorkloadAttestation>(std::move(attestors), &clock_, &log_);
   api_ = WorkloadApi::Make({.trust_domain = td_,
                             .calls_per_second = kCallsPerSecond,
                             .bundles_for_all = bundles_for_all,
