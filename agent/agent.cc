@@ -144,7 +144,7 @@ Status WiredAgent::MakeParts() {
                            .random = &random_,
                            .log = log_});
   attestation_ = std::make_unique<WorkloadAttestation>(
-      MakeWorkloadAttestors({.unix_options = config_.unix_attestor}, &clock_), log_);
+      MakeWorkloadAttestors({.unix_options = config_.unix_attestor}, &clock_), &clock_, log_);
   workload_api_ = WorkloadApi::Make({.trust_domain = *config_.trust_domain,
                                      .calls_per_second = config_.rate_limit,
                                      .bundles_for_all = config_.allow_unauthenticated_verifiers,

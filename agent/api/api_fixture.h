@@ -39,10 +39,17 @@ class TableAttestor final : public WorkloadAttestor {
   void Answer(pid_t pid, Result<std::vector<Selector>> selectors);
   // From now on no call waits for a worker.
   void AnswerAtOnce();
+  // From now on no worker has an answer, until Resume().
+  void Pause();
+  void Resume();
+  void AwaitPaused(size_t workers);  // until so many workers wait for Resume()
 
  private:
   Mutex mu_;
+  CondVar changed_;
   bool at_once_ GUARDED_BY(mu_) = false;
+  bool paused_ GUARDED_BY(mu_) = false;
+  size_t waiting_ GUARDED_BY(mu_) = 0;
   std::map<pid_t, Result<std::vector<Selector>>> answers_ GUARDED_BY(mu_);
 };
 
@@ -87,6 +94,9 @@ class ApiFixture : public testing::Test {
   explicit ApiFixture(Duration swap_grace = std::chrono::milliseconds(20),
                       bool bundles_for_all = false);
   ~ApiFixture() override;
+
+  // Ends all calls and then the servers, as the agent does.
+  void StopServing();
 
   std::unique_ptr<Stub> NewStub() const;
   static std::unique_ptr<grpc::ClientContext> Context(bool with_header = true);

@@ -59,6 +59,10 @@ int ReceiveFd(int from) {
 
 Result<std::vector<Selector>> TableAttestor::Attest(const Caller& caller) {
   MutexLock lock(mu_);
+  ++waiting_;
+  changed_.NotifyAll();
+  while (paused_) changed_.Wait(mu_);
+  --waiting_;
   auto it = answers_.find(caller.pid());
   if (it == answers_.end()) it = answers_.find(0);
   if (it == answers_.end()) return std::vector<Selector>{};
@@ -76,6 +80,22 @@ std::optional<Result<std::vector<Selector>>> TableAttestor::AttestNow(const Call
 void TableAttestor::AnswerAtOnce() {
   MutexLock lock(mu_);
   at_once_ = true;
+}
+
+void TableAttestor::Pause() {
+  MutexLock lock(mu_);
+  paused_ = true;
+}
+
+void TableAttestor::Resume() {
+  MutexLock lock(mu_);
+  paused_ = false;
+  changed_.NotifyAll();
+}
+
+void TableAttestor::AwaitPaused(size_t workers) {
+  MutexLock lock(mu_);
+  while (!paused_ || waiting_ < workers) changed_.Wait(mu_);
 }
 
 void TableAttestor::Answer(pid_t pid, Result<std::vector<Selector>> selectors) {
@@ -157,7 +177,7 @@ ApiFixture::ApiFixture(Duration swap_grace, bool bundles_for_all) {
   attestor_->Answer(0, std::vector<Selector>{a_});
   std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
   attestors.push_back(std::move(attestor));
-  attestation_ = std::make_unique<WorkloadAttestation>(std::move(attestors), &log_);
+  attestation_ = std::make_unique<WorkloadAttestation>(std::move(attestors), &clock_, &log_);
   api_ = WorkloadApi::Make({.trust_domain = td_,
                             .calls_per_second = kCallsPerSecond,
                             .bundles_for_all = bundles_for_all,
@@ -196,10 +216,16 @@ ApiFixture::ApiFixture(Duration swap_grace, bool bundles_for_all) {
 }
 
 ApiFixture::~ApiFixture() {
+  if (server_ != nullptr) StopServing();
+}
+
+void ApiFixture::StopServing() {
   api_->EndStreams();
   health_->EndWatches();
   server_->Shutdown(system_clock_.Monotonic() + kCallDeadline);
   admin_server_->Shutdown(system_clock_.Monotonic() + kCallDeadline);
+  server_.reset();
+  admin_server_.reset();
 }
 
 std::unique_ptr<WhyApi> ApiFixture::MakeWhy(WhyApiOptions::Scope scope) {

@@ -11,6 +11,15 @@ namespace {
 
 constexpr size_t kIdBytes = 6;  // told apart among kRefusalsMax, and short enough to be typed
 
+size_t BytesOfRefusal(const Refusal& refusal) {
+  size_t bytes = sizeof(refusal);
+  for (const Selector& selector : refusal.selectors) bytes += BytesOf(selector);
+  for (const AttestorFailure& failure : refusal.failures) {
+    bytes += sizeof(failure) + failure.attestor.size() + failure.status.message().size();
+  }
+  return bytes;
+}
+
 }  // namespace
 
 std::string Refusals::Add(std::string_view method, const Caller& caller, const Selectors& selectors,
@@ -33,11 +42,16 @@ std::string Refusals::Add(std::string_view method, const Caller& caller, const S
   });
   if (known != kept_.end()) {
     refusal.id = known->id;
+    bytes_ -= BytesOfRefusal(*known);
     kept_.erase(known);
-  } else if (kept_.size() >= kRefusalsMax) {
+  }
+  const size_t size = BytesOfRefusal(refusal);
+  while (!kept_.empty() && (kept_.size() >= kRefusalsMax || bytes_ + size > kRefusalsBytesMax)) {
+    bytes_ -= BytesOfRefusal(kept_.front());
     kept_.pop_front();
   }
   kept_.push_back(std::move(refusal));
+  bytes_ += size;
   return kept_.back().id;
 }
 

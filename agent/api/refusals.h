@@ -5,6 +5,8 @@
 //
 // A process that is refused again and again, with the same selectors, has one refusal.
 //
+// Trust: callers choose how often they are refused and, in part, their selectors; what is kept is
+// bounded in number and in bytes.
 // Threads: thread-safe.
 #pragma once
 
@@ -28,6 +30,7 @@
 namespace writ {
 
 inline constexpr size_t kRefusalsMax = 256;
+inline constexpr size_t kRefusalsBytesMax = 4 << 20;  // of all together, but the newest is kept
 
 struct Refusal {
   std::string id;
@@ -45,7 +48,7 @@ class Refusals {
   // Both borrowed.
   Refusals(Clock* clock, Random* random) : clock_(clock), random_(random), lines_(clock) {}
 
-  // Keeps the refusal and returns its ID; the oldest makes room.
+  // Keeps the refusal and returns its ID; the oldest make room.
   std::string Add(std::string_view method, const Caller& caller, const Selectors& selectors,
                   const std::vector<AttestorFailure>& failures) EXCLUDES(mu_);
   std::optional<Refusal> Find(std::string_view id) const EXCLUDES(mu_);
@@ -60,6 +63,7 @@ class Refusals {
   LogRate lines_;         // its own lock
   mutable Mutex mu_;
   std::deque<Refusal> kept_ GUARDED_BY(mu_);  // the oldest first
+  size_t bytes_ GUARDED_BY(mu_) = 0;          // of all that are kept
   uint64_t count_ GUARDED_BY(mu_) = 0;
 };
 

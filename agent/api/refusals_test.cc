@@ -53,6 +53,21 @@ TEST_F(RefusalsTest, TheOldestMakesRoom) {
   EXPECT_FALSE(refusals_.Find(second).has_value());
 }
 
+TEST_F(RefusalsTest, TheOldestMakeRoomForBytesToo) {
+  const std::string first = Add(1, 1);
+  const std::string value(kRefusalsBytesMax / 4, 'v');
+  const auto add_large = [&](pid_t pid, const std::string& large) {
+    return refusals_.Add("FetchX509SVID", Caller(pid, 1, 2, Fd()), {Selector{"fake", large}}, {});
+  };
+  const std::string second = add_large(2, value);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(add_large(2, value), second);  // counted once
+  EXPECT_TRUE(refusals_.Find(first).has_value());
+  for (pid_t pid = 3; pid < 6; ++pid) add_large(pid, value);
+  EXPECT_FALSE(refusals_.Find(first).has_value());
+  EXPECT_FALSE(refusals_.Find(second).has_value());
+  EXPECT_TRUE(refusals_.Find(add_large(6, std::string(2 * kRefusalsBytesMax, 'v'))).has_value());
+}
+
 TEST_F(RefusalsTest, AFloodLeavesNoFloodInTheLog) {
   size_t lines = 0;
   for (int i = 0; i < 1000; ++i) lines += refusals_.LogTurn().has_value();

@@ -10,6 +10,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/clock.h"
 #include "core/base/status.h"
 #include "core/net/grpc_server.h"
 
@@ -17,6 +18,10 @@ namespace writ {
 
 // SPIFFE Workload Endpoint section 3: what keeps forged requests of other programs out.
 Status CheckSecurityHeader(const grpc::CallbackServerContext& context);
+
+// What is left until a call's deadline, at most `at_most`: also when the caller names no deadline,
+// or one that no clock of ours reaches.
+Duration TimeLeft(const gpr_timespec& deadline, Time now, Duration at_most);
 
 // Runs on workers and finishes exactly once, also when the caller has left meanwhile.
 class UnaryCall : public grpc::ServerUnaryReactor,

@@ -22,7 +22,6 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
  public:
   explicit SpiffeWorkloadApi(const WorkloadApiOptions& options)
       : jwts_({.source = options.jwt, .clock = options.clock, .random = options.random}),
-        attesters_("attest", kAttestersCount, kAttestationsWaitingMax),
         limit_(options.calls_per_second, options.clock),
         bundles_for_all_(options.bundles_for_all),
         calls_{.options = options,
@@ -37,7 +36,8 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
                  .limit = &limit_,
                  .refusals = options.refusals,
                  .log = options.log,
-                 .swap_grace = options.swap_grace} {}
+                 .swap_grace = options.swap_grace},
+        attesters_("attest", kAttestersCount, kAttestationsWaitingMax) {}
 
   grpc::Service* service() override { return this; }
   void ServeOn(const GrpcServer* server) override { server_ = server; }
@@ -118,11 +118,11 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
   OpenStreams open_streams_;  // its own lock
   Delivery delivery_;         // its own lock
   JwtFetcher jwts_;           // its own lock
-  WorkerPool attesters_;      // its own lock
   CallerLimit limit_;         // its own lock
   const bool bundles_for_all_;
   const CallSetting calls_;
   const StreamSetting streams_;
+  WorkerPool attesters_;  // its own lock; the last member: its work uses the others
 };
 
 }  // namespace

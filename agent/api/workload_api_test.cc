@@ -2,9 +2,15 @@
 //
 // The X.509-SVID profile of the SPIFFE Workload API and what holds for all its streams, clause by
 // clause (docs/conformance.md cites these names).
+#include <sched.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 
 #include "agent/api/api_fixture.h"
+#include "core/base/file.h"
+#include "core/base/thread.h"
 
 namespace writ {
 namespace {
@@ -344,6 +350,33 @@ TEST_F(WorkloadApiTest, EndedStreamsAreUnavailableSoThatClientsComeBack) {
   api_->EndStreams();
   EXPECT_EQ(stream.End(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(OpenX509().End(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// The state of one of this process's threads by the kernel: 'S' while it waits.
+char StateOfThread(pid_t thread) {
+  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/stat";
+  const std::string stat = ReadFile(path).value();
+  return stat.at(stat.rfind(')') + 2);
+}
+
+// Of use under the address sanitizer.
+TEST_F(WorkloadApiTest, AnAttestationThatOutlastsItsStreamUsesNothingThatIsGone) {
+  ApplyOneIdentity();
+  attestor_->Pause();
+  OtherProcess other(socket_);  // calls of this process are not counted
+  const std::unique_ptr<Stub> stub = SpiffeWorkloadAPI::NewStub(other.Channel());
+  auto stream = OpenX509(*stub);
+  attestor_->AwaitPaused(1);
+  StopServing();
+  EXPECT_EQ(stream.End(), grpc::StatusCode::UNAVAILABLE);
+  std::atomic<pid_t> destroyer = 0;
+  Thread destroys("destroys", [&](const std::stop_token&) {
+    destroyer = gettid();
+    api_.reset();
+  });
+  while (destroyer == 0 || StateOfThread(destroyer) != 'S') sched_yield();  // until it joins
+  attestor_->Resume();
+  destroys.Join();
 }
 
 }  // namespace

@@ -21,8 +21,7 @@ constexpr Duration kAnswerMayTake = std::chrono::milliseconds(500);
 // The caller's deadline by our clock that never jumps, or a little before: a caller that gives up
 // first would never hear why.
 MonoTime DeadlineOf(const grpc::CallbackServerContext& context, const Clock& clock) {
-  const auto left = std::clamp<Duration>(context.deadline() - clock.Now(), Duration::zero(),
-                                         kJwtFetchMax);
+  const Duration left = TimeLeft(context.raw_deadline(), clock.Now(), kJwtFetchMax);
   return clock.Monotonic() + left - std::min(left / 10, kAnswerMayTake);
 }
 

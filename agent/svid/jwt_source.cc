@@ -37,7 +37,12 @@ Result<HeldJwt> ServerJwtSource::Call(const Entry& entry, const std::vector<std:
     return jwt.status().Annotate("the server does not take this agent");
   }
   TRY(jwt);
-  const Time renew_at = RenewTime(jwt->issued_at, jwt->expires_at, clock_->Now(), *random_);
+  const Time now = clock_->Now();
+  if (jwt->expires_at <= now) {
+    return Internal("the server's JWT-SVID has ended already, at " + FormatTime(jwt->expires_at) +
+                    ": compare the clocks of server and agent");
+  }
+  const Time renew_at = RenewTime(jwt->issued_at, jwt->expires_at, now, *random_);
   return HeldJwt{std::move(jwt->token), std::move(jwt->key_id), jwt->issued_at, jwt->expires_at,
                  renew_at};
 }

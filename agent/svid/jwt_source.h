@@ -2,7 +2,8 @@
 //
 // JwtSource: a JWT-SVID for an entry and audiences: from the cache while half of its life, give or
 // take 10 %, is left; else by one call to the server; when that fails, the cached one as long as it
-// is valid. An entry that wants a `jti` in its tokens gets a fresh one each time.
+// is valid. One that has ended when it arrives is a failure. An entry that wants a `jti` in its
+// tokens gets a fresh one each time.
 //
 // Threads: thread-safe; Fetch blocks, until its deadline at most; Held never does.
 #pragma once

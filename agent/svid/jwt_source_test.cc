@@ -56,6 +56,21 @@ TEST_F(JwtSourceTest, FallsBackOnAValidTokenWhenTheServerIsAway) {
   EXPECT_EQ(Fetch({"other"}).code(), Code::kUnavailable);
 }
 
+TEST_F(JwtSourceTest, ATokenThatHasEndedAtItsArrivalIsNeitherGivenOutNorKept) {
+  server_.Age(minutes(5));
+  EXPECT_EQ(Fetch().code(), Code::kInternal);
+  EXPECT_FALSE(source_->Held(entry_, {"a"}).has_value());
+  server_.Age(minutes(5) - seconds(1));
+  EXPECT_EQ(Fetch()->token, "t2");
+}
+
+TEST_F(JwtSourceTest, AValidTokenOutlivesAnEndedOne) {
+  EXPECT_EQ(Fetch()->token, "t1");
+  clock_.Advance(minutes(4));
+  server_.Age(minutes(5));
+  EXPECT_EQ(Fetch()->token, "t1");
+}
+
 TEST_F(JwtSourceTest, TheServersRefusalOutweighsTheCache) {
   EXPECT_TRUE(Fetch().ok());
   clock_.Advance(minutes(4));

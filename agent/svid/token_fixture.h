@@ -40,8 +40,8 @@ class TokenServer final : public ServerApi {
       --failures_;
       return failure_;
     }
-    return ReceivedJwt{"t" + std::to_string(calls_), "k", clock_->Now(),
-                       clock_->Now() + std::chrono::minutes(5)};
+    return ReceivedJwt{"t" + std::to_string(calls_), "k", clock_->Now() - age_,
+                       clock_->Now() - age_ + std::chrono::minutes(5)};
   }
   Result<AttestedAgent> Attest(const std::string&, NodeProver&, const std::string&) override {
     return Unimplemented("tokens alone");
@@ -69,6 +69,11 @@ class TokenServer final : public ServerApi {
     failure_ = std::move(failure);
     failures_ = times;
   }
+  // By the agent's clock its tokens are so old when they arrive.
+  void Age(Duration age) {
+    MutexLock lock(mu_);
+    age_ = age;
+  }
   void During(std::function<void()> during) {
     MutexLock lock(mu_);
     during_ = std::move(during);
@@ -93,6 +98,7 @@ class TokenServer final : public ServerApi {
   Status failure_ GUARDED_BY(mu_);
   int failures_ GUARDED_BY(mu_) = 0;
   std::function<void()> during_ GUARDED_BY(mu_);
+  Duration age_ GUARDED_BY(mu_) = Duration::zero();
   std::vector<std::string> last_audience_ GUARDED_BY(mu_);
   MonoTime last_deadline_ GUARDED_BY(mu_);
 };

@@ -24,8 +24,8 @@ std::string SelectorTexts(const Selectors& selectors) {
 }  // namespace
 
 WorkloadAttestation::WorkloadAttestation(std::vector<std::unique_ptr<WorkloadAttestor>> attestors,
-                                         Log* log)
-    : attestors_(std::move(attestors)), log_(log) {}
+                                         Clock* clock, Log* log)
+    : attestors_(std::move(attestors)), log_(log), lines_(clock) {}
 
 std::vector<std::string> WorkloadAttestation::AttestorNames() const {
   std::vector<std::string> names;
@@ -65,6 +65,7 @@ Result<Selectors> WorkloadAttestation::Join(const Caller& caller, const Answers&
   // Asked when all answers are there: what was read was of the process that connected.
   if (!caller.Alive()) return Unavailable(ProcessText(caller) + " is gone");
   std::vector<Selector> found;
+  std::string reasons;
   size_t failed = 0;
   for (size_t n = 0; n < answers.size(); ++n) {
     const Result<std::vector<Selector>>& selectors = answers[n];
@@ -73,17 +74,14 @@ Result<Selectors> WorkloadAttestation::Join(const Caller& caller, const Answers&
       continue;
     }
     ++failed;
-    const std::string name = attestors_[n]->name();
-    if (failures != nullptr) failures->push_back({name, selectors.status()});
-    log_->Warn("a workload attestor failed: its selectors are left out",
-               {{"attestor", name},
-                {"pid", caller.pid()},
-                {"uid", caller.uid()},
-                {"reason", selectors.status()}});
+    const AttestorFailure failure{attestors_[n]->name(), selectors.status()};
+    reasons += "; " + failure.attestor + ": " + failure.status.message();
+    LogFailure(caller, failure);
+    if (failures != nullptr) failures->push_back(failure);
   }
   if (failed == answers.size() && failed > 0) {
     return Unavailable("workload attestation failed: no attestor could identify " +
-                       ProcessText(caller) + "; the agent's log says why");
+                       ProcessText(caller) + reasons);
   }
   Selectors selectors(std::move(found));
   if (log_->Enabled(LogLevel::kDebug)) {
@@ -92,6 +90,17 @@ Result<Selectors> WorkloadAttestation::Join(const Caller& caller, const Answers&
                                         {"selectors", SelectorTexts(selectors)}});
   }
   return selectors;
+}
+
+void WorkloadAttestation::LogFailure(const Caller& caller, const AttestorFailure& failure) const {
+  const std::optional<size_t> left_out = lines_.Take();
+  if (!left_out) return;
+  Log::Fields fields = {{"attestor", failure.attestor},
+                        {"pid", caller.pid()},
+                        {"uid", caller.uid()},
+                        {"reason", failure.status}};
+  if (*left_out > 0) fields.emplace_back("failures_not_logged", *left_out);
+  log_->Warn("a workload attestor failed: its selectors are left out", fields);
 }
 
 }  // namespace writ

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // WorkloadAttestation: asks every attestor about a caller, at the same process from start to end.
-// A failing attestor loses its selectors and is logged; when every one failed: Unavailable. A
-// caller that is gone (or replaced) by the end: Unavailable as well, nothing is handed out.
+// A failing attestor loses its selectors and is logged; when every one failed: Unavailable with
+// their reasons, which are about the caller's own process. A caller that is gone (or replaced) by
+// the end: Unavailable as well, nothing is handed out.
 //
+// Trust: callers can make attestors fail as often as they like; the log gets some of it.
 // Threads: thread-safe.
 #pragma once
 
@@ -15,8 +17,10 @@
 #include <vector>
 
 #include "attestors/workload/workload_attestor.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/status.h"
+#include "core/net/log_limit.h"
 #include "core/net/peer.h"
 #include "core/spiffe/selector.h"
 
@@ -29,7 +33,9 @@ struct AttestorFailure {
 
 class WorkloadAttestation {
  public:
-  WorkloadAttestation(std::vector<std::unique_ptr<WorkloadAttestor>> attestors, Log* log);
+  // Clock and log are borrowed.
+  WorkloadAttestation(std::vector<std::unique_ptr<WorkloadAttestor>> attestors, Clock* clock,
+                      Log* log);
   // `failures`: gets the attestors that failed, also when the whole does.
   Result<Selectors> Attest(const Caller& caller,
                            std::vector<AttestorFailure>* failures = nullptr) const;
@@ -51,9 +57,11 @@ class WorkloadAttestation {
                              std::vector<AttestorFailure>* failures) const;
   Result<Selectors> Join(const Caller& caller, const Answers& answers,
                          std::vector<AttestorFailure>* failures) const;
+  void LogFailure(const Caller& caller, const AttestorFailure& failure) const;
 
   const std::vector<std::unique_ptr<WorkloadAttestor>> attestors_;
   Log* const log_;
+  mutable LogRate lines_;  // of failures; its own lock
   mutable std::atomic<uint64_t> done_ = 0;
   mutable std::atomic<uint64_t> failed_ = 0;
 };

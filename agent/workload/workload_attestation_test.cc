@@ -10,6 +10,7 @@
 #include <functional>
 #include <utility>
 
+#include "test/fake/fake_clock.h"
 #include "test/fake/fake_log.h"
 
 namespace writ {
@@ -45,11 +46,12 @@ class WorkloadAttestationTest : public testing::Test {
       attestors.push_back(
           std::make_unique<FakeAttestor>("fake" + std::to_string(i), std::move(answers[i])));
     }
-    return WorkloadAttestation(std::move(attestors), &log_).Attest(caller);
+    return WorkloadAttestation(std::move(attestors), &clock_, &log_).Attest(caller);
   }
   static Fd PidfdOf(pid_t pid) { return Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
   static Caller Self() { return Caller(getpid(), getuid(), getgid(), PidfdOf(getpid())); }
 
+  FakeClock clock_;
   FakeLog log_;
 };
 
@@ -75,7 +77,7 @@ TEST_F(WorkloadAttestationTest, AnswersNowWhenEveryAttestorCan) {
   std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
   attestors.push_back(std::make_unique<PromptAttestor>(std::vector<Selector>{{"unix", "uid:1"}}));
   attestors.push_back(std::make_unique<PromptAttestor>(Internal("no cgroup")));
-  const WorkloadAttestation attestation(std::move(attestors), &log_);
+  const WorkloadAttestation attestation(std::move(attestors), &clock_, &log_);
   std::vector<AttestorFailure> failures;
   const auto selectors = attestation.AttestNow(Self(), &failures);
   ASSERT_TRUE(selectors && selectors->ok());
@@ -88,7 +90,7 @@ TEST_F(WorkloadAttestationTest, DoesNotAnswerNowWhenOneAttestorWouldWait) {
   std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
   attestors.push_back(std::make_unique<PromptAttestor>(Internal("no cgroup")));
   attestors.push_back(std::make_unique<FakeAttestor>("slow", Gives({{"unix", "uid:1"}})));
-  const WorkloadAttestation attestation(std::move(attestors), &log_);
+  const WorkloadAttestation attestation(std::move(attestors), &clock_, &log_);
   std::vector<AttestorFailure> failures;
   EXPECT_FALSE(attestation.AttestNow(Self(), &failures).has_value());
   EXPECT_TRUE(failures.empty());
@@ -110,8 +112,23 @@ TEST_F(WorkloadAttestationTest, AFailingAttestorLosesItsSelectorsAndIsLogged) {
   EXPECT_EQ(log_.Count("no cgroup"), 1);
 }
 
-TEST_F(WorkloadAttestationTest, WhenEveryAttestorFailedItIsUnavailable) {
-  EXPECT_EQ(Attest({Fails(), Fails()}).code(), Code::kUnavailable);
+TEST_F(WorkloadAttestationTest, WhenEveryAttestorFailedItIsUnavailableAndSaysWhy) {
+  const auto selectors = Attest({Fails(), Fails()});
+  EXPECT_EQ(selectors.code(), Code::kUnavailable);
+  EXPECT_TRUE(selectors.status().message().ends_with("; fake0: no cgroup; fake1: no cgroup"))
+      << selectors.status().message();
+}
+
+TEST_F(WorkloadAttestationTest, AFloodOfFailuresLeavesNoFloodInTheLog) {
+  std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
+  attestors.push_back(std::make_unique<FakeAttestor>("fake", Fails()));
+  const WorkloadAttestation attestation(std::move(attestors), &clock_, &log_);
+  const Caller self = Self();
+  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(attestation.Attest(self).ok());
+  EXPECT_EQ(log_.Count("no cgroup"), LogRate::kLinesMax);
+  clock_.Advance(std::chrono::seconds(1));
+  EXPECT_FALSE(attestation.Attest(self).ok());
+  EXPECT_EQ(log_.Count("failures_not_logged=950"), 1);
 }
 
 TEST_F(WorkloadAttestationTest, AnAttestorMayFindNothing) {

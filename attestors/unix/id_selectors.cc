@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -59,6 +60,12 @@ Result<std::vector<Selector>> LookUp(const ProcessIds& ids) {
   return selectors;
 }
 
+size_t BytesOf(const ProcessIds& ids, const std::vector<Selector>& selectors) {
+  size_t bytes = sizeof(ids) + ids.groups.size() * sizeof(gid_t);
+  for (const Selector& selector : selectors) bytes += BytesOf(selector);
+  return bytes;
+}
+
 }  // namespace
 
 Result<std::vector<Selector>> IdSelectors::Find(const ProcessIds& ids) {
@@ -73,15 +80,34 @@ std::optional<std::vector<Selector>> IdSelectors::Kept(const ProcessIds& ids) {
   const auto found = held_.find(ids);
   if (found == held_.end()) return std::nullopt;
   if (clock_->Monotonic() < found->second.until) return found->second.selectors;
-  held_.erase(found);
+  Drop(found);
   return std::nullopt;
 }
 
 void IdSelectors::Keep(const ProcessIds& ids, const std::vector<Selector>& selectors) {
+  const size_t bytes = BytesOf(ids, selectors);
+  const MonoTime now = clock_->Monotonic();
   MutexLock lock(mu_);
-  // Users and groups are few; a flood of them costs no more than the look-ups again.
-  if (held_.size() >= kIdSelectorsMax) held_.clear();
-  held_.insert_or_assign(ids, Held{selectors, clock_->Monotonic() + kNamesKept});
+  for (auto at = held_.begin(); at != held_.end();) {
+    at = now < at->second.until && at->first != ids ? std::next(at) : Drop(at);
+  }
+  if (held_.size() >= kIdSelectorsMax || bytes_ + bytes > kIdSelectorsBytesMax) {
+    // Users and groups are few; a flood of them costs no more than the look-ups again.
+    held_.clear();
+    bytes_ = 0;
+  }
+  held_.emplace(ids, Held{.selectors = selectors, .bytes = bytes, .until = now + kNamesKept});
+  bytes_ += bytes;
+}
+
+IdSelectors::HeldById::iterator IdSelectors::Drop(HeldById::iterator at) {
+  bytes_ -= at->second.bytes;
+  return held_.erase(at);
+}
+
+size_t IdSelectors::KeptBytes() const {
+  MutexLock lock(mu_);
+  return bytes_;
 }
 
 }  // namespace writ

@@ -4,6 +4,7 @@
 // the system's account databases, which may be on a network and slow: what was found is used again
 // for as long as kNamesKept, so that a renamed or new account counts that much later.
 //
+// Trust: callers choose their groups; what is kept is bounded in number and in bytes.
 // Threads: thread-safe; the databases are asked without a lock held.
 #pragma once
 
@@ -21,6 +22,7 @@ namespace writ {
 
 inline constexpr Duration kNamesKept = std::chrono::seconds(5);
 inline constexpr size_t kIdSelectorsMax = 1024;
+inline constexpr size_t kIdSelectorsBytesMax = 1 << 20;  // of all together
 
 class IdSelectors {
  public:
@@ -30,18 +32,23 @@ class IdSelectors {
   Result<std::vector<Selector>> Find(const ProcessIds& ids) EXCLUDES(mu_);
   // What is kept of an earlier Find; never waits.
   std::optional<std::vector<Selector>> Kept(const ProcessIds& ids) EXCLUDES(mu_);
+  size_t KeptBytes() const EXCLUDES(mu_);
 
  private:
   struct Held {
     std::vector<Selector> selectors;
+    size_t bytes;
     MonoTime until;
   };
+  using HeldById = std::map<ProcessIds, Held>;
 
   void Keep(const ProcessIds& ids, const std::vector<Selector>& selectors) EXCLUDES(mu_);
+  HeldById::iterator Drop(HeldById::iterator at) REQUIRES(mu_);
 
   Clock* const clock_;
-  Mutex mu_;
-  std::map<ProcessIds, Held> held_ GUARDED_BY(mu_);
+  mutable Mutex mu_;
+  HeldById held_ GUARDED_BY(mu_);
+  size_t bytes_ GUARDED_BY(mu_) = 0;  // of all that is held
 };
 
 }  // namespace writ

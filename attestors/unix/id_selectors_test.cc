@@ -63,5 +63,32 @@ TEST_F(IdSelectorsTest, StaysBounded) {
   EXPECT_FALSE(selectors_.Kept(root_).has_value());
 }
 
+ProcessIds InManyGroups(uid_t uid) {
+  ProcessIds ids{.uid = uid, .gid = kNamelessGid, .groups = {}};
+  while (ids.groups.size() < kSupplementaryGroupsMax) {
+    ids.groups.push_back(static_cast<gid_t>(kNamelessGid + ids.groups.size()));
+  }
+  return ids;
+}
+
+TEST_F(IdSelectorsTest, StaysBoundedInBytes) {
+  size_t most = 0;
+  for (uid_t n = 0; n < 12; ++n) {
+    ASSERT_TRUE(selectors_.Find(InManyGroups(kNamelessUid + n)).ok());
+    most = std::max(most, selectors_.KeptBytes());
+  }
+  EXPECT_GT(most, kIdSelectorsBytesMax / 2);
+  EXPECT_LE(most, kIdSelectorsBytesMax);
+}
+
+TEST_F(IdSelectorsTest, DropsWhatHasExpired) {
+  ASSERT_TRUE(selectors_.Find(InManyGroups(kNamelessUid)).ok());
+  ASSERT_TRUE(selectors_.Find(root_).ok());
+  const size_t both = selectors_.KeptBytes();
+  clock_.Advance(kNamesKept);
+  ASSERT_TRUE(selectors_.Find(root_).ok());
+  EXPECT_LT(selectors_.KeptBytes(), both / 10);
+}
+
 }  // namespace
 }  // namespace writ

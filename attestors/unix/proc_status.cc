@@ -64,6 +64,11 @@ Result<ProcessIds> ParseProcStatus(std::string_view text) {
   ids.uid = TRY(EffectiveId(text, "Uid:"));
   ids.gid = TRY(EffectiveId(text, "Gid:"));
   ids.groups = TRY(NumbersOf(text, "Groups:"));
+  if (ids.groups.size() > kSupplementaryGroupsMax) {
+    return ResourceExhausted("the process is in " + std::to_string(ids.groups.size()) +
+                             " supplementary groups, at most " +
+                             std::to_string(kSupplementaryGroupsMax) + " are looked up");
+  }
   return ids;
 }
 

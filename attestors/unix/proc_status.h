@@ -3,7 +3,9 @@
 // The user and groups of a process, from /proc/<pid>/status.
 //
 // Trust: the kernel writes the file, but a process chooses its own name in it; the line that begins
-// with a key is the kernel's (newlines in names are escaped there). Threads: free functions.
+// with a key is the kernel's (newlines in names are escaped there). How many groups a process is in
+// is its maker's choice, up to 65,536, and each costs a look-up of its name: they are bounded.
+// Threads: free functions.
 #pragma once
 
 #include <sys/types.h>
@@ -16,6 +18,8 @@
 
 namespace writ {
 
+inline constexpr size_t kSupplementaryGroupsMax = 1024;
+
 struct ProcessIds {
   uid_t uid;  // effective
   gid_t gid;  // effective
@@ -23,7 +27,8 @@ struct ProcessIds {
   friend auto operator<=>(const ProcessIds&, const ProcessIds&) = default;
 };
 
-// The "Uid:", "Gid:" and "Groups:" lines. Internal when one is missing or malformed.
+// The "Uid:", "Gid:" and "Groups:" lines. Internal when one is missing or malformed,
+// ResourceExhausted when there are too many groups: a part of them would be a guess.
 Result<ProcessIds> ParseProcStatus(std::string_view text);
 
 }  // namespace writ

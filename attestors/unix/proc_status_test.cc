@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace writ {
 namespace {
 
@@ -27,6 +29,18 @@ TEST(ProcStatusTest, NoSupplementaryGroupsIsAnEmptyList) {
   const auto ids = ParseProcStatus("Uid:\t1\t1\t1\t1\nGid:\t2\t2\t2\t2\nGroups:\t \n");
   ASSERT_TRUE(ids.ok());
   EXPECT_TRUE(ids->groups.empty());
+}
+
+TEST(ProcStatusTest, RefusesMoreGroupsThanAreLookedUp) {
+  std::string text = "Uid:\t1\t1\t1\t1\nGid:\t2\t2\t2\t2\nGroups:\t";
+  for (size_t gid = 0; gid < kSupplementaryGroupsMax; ++gid) text += std::to_string(gid) + " ";
+  const auto all = ParseProcStatus(text);
+  ASSERT_TRUE(all.ok()) << all.status().ToString();
+  EXPECT_EQ(all->groups.size(), kSupplementaryGroupsMax);
+  const auto more = ParseProcStatus(text + "7");
+  EXPECT_EQ(more.code(), Code::kResourceExhausted);
+  EXPECT_EQ(more.status().message(),
+            "the process is in 1025 supplementary groups, at most 1024 are looked up");
 }
 
 TEST(ProcStatusTest, MissingOrMalformedLinesAreErrors) {

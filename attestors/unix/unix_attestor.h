@@ -6,10 +6,10 @@
 // negative, sha256. Effective IDs count. A user or group without a name gives no name selector; a
 // failing path or digest fails the attestor whole.
 //
-// Stricter than SPIRE in one point: a process that did not connect as root and whose effective IDs
-// are no longer those it connected with is refused. Else a caller could connect, start a
-// set-user-ID program in the connected process, and be served as root on the connection that it
-// kept.
+// Stricter than SPIRE in two points: a process in more than kSupplementaryGroupsMax groups is
+// refused, and so is one that did not connect as root and whose effective IDs are no longer those
+// it connected with. Else a caller could connect, start a set-user-ID program in the connected
+// process, and be served as root on the connection that it kept.
 //
 // Digests are cached by device, inode, size, mtime and ctime.
 #pragma once

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "attestors/unix/proc_status.h"
 #include "test/fake/fake_clock.h"
 #include "test/support/paths.h"
 
@@ -135,6 +136,20 @@ TEST_F(UnixAttestorTest, SupplementaryGroupsEachWithItsName) {
   EXPECT_TRUE(Has(texts, "unix:supplementary_gid:0"));
   EXPECT_TRUE(Has(texts, "unix:supplementary_group:root"));
   EXPECT_TRUE(Has(texts, "unix:supplementary_gid:" + std::to_string(kNamelessGid)));
+}
+
+TEST_F(UnixAttestorTest, AProcessInTooManyGroupsIsRefused) {
+  SKIP_UNLESS_ROOT();
+  std::vector<gid_t> groups;
+  while (groups.size() <= kSupplementaryGroupsMax) {
+    groups.push_back(static_cast<gid_t>(kNamelessGid + groups.size()));
+  }
+  Child child({.groups = groups});
+  const Caller caller = child.AsCaller(0, 0);
+  EXPECT_EQ(Attest(caller).code(), Code::kResourceExhausted);
+  const auto at_once = MakeUnixAttestor({}, &clock_)->AttestNow(caller);
+  ASSERT_TRUE(at_once.has_value());  // no worker is needed to say so
+  EXPECT_EQ(at_once->code(), Code::kResourceExhausted);
 }
 
 TEST_F(UnixAttestorTest, AUserWithoutANameKeepsItsNumber) {

@@ -29,6 +29,11 @@ struct Selector {
   auto operator<=>(const Selector&) const = default;
 };
 
+// What a copy takes in memory, about.
+inline size_t BytesOf(const Selector& selector) {
+  return sizeof(selector) + selector.type.size() + selector.value.size();
+}
+
 class Selectors {
  public:
   Selectors() = default;
