@@ -43,6 +43,7 @@ class FaultyFiles final : public FileFaults {
     MutexLock lock(mu_);
     for (auto& [directory, disk] : disks_) {
       if (!(path + "/").starts_with(directory)) continue;
+      if (ChangesNothing(change, path)) return 0;
       if (disk.error == ENOSPC && TakesNoSpace(change, path)) return 0;
       if (disk.changes-- > 0) return 0;
       ++failed_;
@@ -57,9 +58,14 @@ class FaultyFiles final : public FileFaults {
     int changes;  // that it still makes
   };
 
+  static bool IsThere(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+  static bool ChangesNothing(Change change, const std::string& path) {
+    return change == Change::kMakeDirectory ? IsThere(path)
+                                            : change == Change::kRemove && !IsThere(path);
+  }
   static bool TakesNoSpace(Change change, const std::string& path) {
-    if (change == Change::kOpen) return access(path.c_str(), F_OK) == 0;
-    return change == Change::kRemove || change == Change::kTruncate;
+    return change == Change::kOpen ? IsThere(path)
+                                   : change == Change::kRemove || change == Change::kTruncate;
   }
 
   mutable Mutex mu_;
