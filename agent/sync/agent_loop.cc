@@ -38,7 +38,8 @@ class ThreadedAgentLoop final : public AgentLoop {
                     .notify = [this] { wake_.Notify(); },
                     .clock = options_.clock,
                     .random = options_.random,
-                    .log = options_.log}),
+                    .log = options_.log,
+                    .start_thread = options_.start_thread}),
         fetcher_(FetcherOptions()) {
     options_.cache->OnAwaited([this] { wake_.Notify(); });
   }

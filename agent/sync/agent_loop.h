@@ -18,6 +18,7 @@
 #include "agent/cache/cache.h"
 #include "agent/client/server_api.h"
 #include "agent/svid/jwt_source.h"
+#include "agent/sync/notice_reader.h"
 #include "attestors/node/node_attestor.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -51,6 +52,7 @@ struct AgentLoopOptions {
   MakeServerApi connect = MakeGrpcServerApi;
   bool fetch_in_flight = true;  // false: the loop waits for each call, all on one thread
   HttpFetch fetch;  // empty: core/net's HttpGet
+  StartThread start_thread = StartAThread;  // of the reader of notices
 };
 
 // Since the start.

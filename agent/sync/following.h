@@ -22,19 +22,20 @@
 namespace writ {
 
 struct FollowingOptions {
-  NoticeSource* source;  // borrowed, as are the last three
+  NoticeSource* source;  // borrowed, as are clock, random and log
   Duration sync_interval;
   std::function<void()> notify;  // Take() has something, or Keep() has something to do
   Clock* clock;
   Random* random;
   Log* log;
+  StartThread start_thread = StartAThread;
 };
 
 class Following {
  public:
   explicit Following(FollowingOptions options)
       : options_(std::move(options)),
-        reader_(options_.source, options_.clock, options_.notify),
+        reader_(options_.source, options_.clock, options_.notify, options_.start_thread),
         backoff_(options_.random) {}
 
   bool IsUp() const { return reader_.HeardAt().has_value(); }

@@ -13,7 +13,7 @@ void NoticeReader::Begin() {
     ended_.reset();
     after = sequence_;
   }
-  thread_ = Thread("notices", [this, after](std::stop_token stop) {
+  thread_ = start_("notices", [this, after](std::stop_token stop) {
     Status ended = source_->Follow(
         after, [this](Notice notice) { OnNotice(std::move(notice)); }, stop);
     {

@@ -8,6 +8,9 @@
 
 #include <functional>
 #include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/client/server_api.h"
@@ -20,11 +23,19 @@ namespace writ {
 
 inline constexpr size_t kNoticesHeldMax = 64;
 
+// What a test may replace: a body that ends at once need not be a thread, which would come in its
+// own good time.
+using StartThread = std::function<Thread(std::string, std::function<void(std::stop_token)>)>;
+inline Thread StartAThread(std::string name, std::function<void(std::stop_token)> body) {
+  return Thread(std::move(name), std::move(body));
+}
+
 class NoticeReader {
  public:
   // `notify`: something can be taken, or the stream is up or down.
-  NoticeReader(NoticeSource* source, Clock* clock, std::function<void()> notify)
-      : source_(source), clock_(clock), notify_(std::move(notify)) {}
+  NoticeReader(NoticeSource* source, Clock* clock, std::function<void()> notify,
+               StartThread start = StartAThread)
+      : source_(source), clock_(clock), notify_(std::move(notify)), start_(std::move(start)) {}
   ~NoticeReader() { End(); }
   NoticeReader(const NoticeReader&) = delete;
   NoticeReader& operator=(const NoticeReader&) = delete;
@@ -46,7 +57,8 @@ class NoticeReader {
 
   NoticeSource* const source_;  // borrowed, as is the clock
   Clock* const clock_;
-  const std::function<void()> notify_;  // constant after construction
+  const std::function<void()> notify_;  // constant after construction, as is
+  const StartThread start_;             // what starts the thread
 
   mutable Mutex mu_;
   uint64_t sequence_ GUARDED_BY(mu_) = 0;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -27,6 +28,18 @@ constexpr size_t kFirstReadBytes = 4 << 10;
 constexpr size_t kReadChunkBytes = 64 << 10;
 constexpr size_t kDirectoryFilesMax = 100'000;
 constexpr size_t kTemporaryNameRandomBytes = 8;
+
+using Change = FileFaults::Change;
+
+std::atomic<FileFaults*> file_faults = nullptr;
+
+// Whether the change is to fail, with errno as it would be.
+bool Fails(Change change, const std::string& path) {
+  FileFaults* faults = file_faults.load(std::memory_order_acquire);
+  const int error = faults == nullptr ? 0 : faults->FaultOf(change, path);
+  if (error != 0) errno = error;
+  return error != 0;
+}
 
 Status ErrnoStatus(int error, const std::string& deed) {
   std::string message = deed + ": " + std::strerror(error);
@@ -61,30 +74,36 @@ std::string ParentOf(const std::string& path) {
 
 std::string BaseOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-Status WriteAll(int fd, std::string_view content, const std::string& path) {
+bool WriteSome(int fd, std::string_view content) {
   while (!content.empty()) {
     ssize_t wrote = write(fd, content.data(), content.size());
-    if (wrote < 0) {
-      if (errno == EINTR) continue;
-      return ErrnoStatus(errno, "write " + path);
-    }
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return false;
     content.remove_prefix(static_cast<size_t>(wrote));
   }
-  return OkStatus();
+  return true;
+}
+
+bool SyncWhole(int fd, const std::string& path) {
+  return !Fails(Change::kSync, path) && fsync(fd) == 0;
+}
+
+bool Unlink(const std::string& path) {
+  return !Fails(Change::kRemove, path) && unlink(path.c_str()) == 0;
 }
 
 // Everything that happens to the temporary file before it takes the name of the real one.
 Status FillTemporary(int fd, const std::string& path, std::string_view content, mode_t mode) {
   if (fchmod(fd, mode) != 0) return ErrnoStatus(errno, "set the mode of " + path);
-  TRY(WriteAll(fd, content, path));
-  if (fsync(fd) != 0) return ErrnoStatus(errno, "sync " + path);
+  if (!WriteWhole(fd, content, path)) return ErrnoStatus(errno, "write " + path);
+  if (!SyncWhole(fd, path)) return ErrnoStatus(errno, "sync " + path);
   return OkStatus();
 }
 
 // One directory, whose parent is there. The mode is set on what was made, through a descriptor, so
 // that nothing put in its place meanwhile is changed.
 Status MakeDirectory(const std::string& path, mode_t mode) {
-  if (mkdir(path.c_str(), mode & 0700) != 0) {
+  if (Fails(Change::kMakeDirectory, path) || mkdir(path.c_str(), mode & 0700) != 0) {
     struct stat info {};
     int error = errno;
     if (error != EEXIST) return ErrnoStatus(error, "make directory " + path);
@@ -138,21 +157,22 @@ Status WriteFileAtomic(const std::string& path, std::string_view content, mode_t
   std::string temporary = ParentOf(path) + "/." + BaseOf(path) + "." +
                           HexEncode(SystemRandom().Bytes(kTemporaryNameRandomBytes)) + ".tmp";
   // Owner-only from the first moment; FillTemporary gives the mode that was asked for.
-  Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  Fd fd = OpenToChange(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (!fd.valid()) return ErrnoStatus(errno, "make " + temporary);
   Status status = FillTemporary(fd.get(), temporary, content, mode);
-  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
+  if (status.ok() &&
+      (Fails(Change::kRename, path) || rename(temporary.c_str(), path.c_str()) != 0)) {
     status = ErrnoStatus(errno, "replace " + path);
   }
   if (!status.ok()) {
-    unlink(temporary.c_str());
+    Unlink(temporary);
     return status;
   }
   return SyncDirectory(ParentOf(path));
 }
 
 Status RemoveFile(const std::string& path) {
-  if (unlink(path.c_str()) != 0) {
+  if (!Unlink(path)) {
     return errno == ENOENT ? OkStatus() : ErrnoStatus(errno, "remove " + path);
   }
   return SyncDirectory(ParentOf(path));
@@ -233,14 +253,37 @@ Result<std::vector<std::string>> ListDirectory(const std::string& path) {
 Status SyncDirectory(const std::string& path) {
   Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoStatus(errno, "open directory " + path);
-  if (fsync(fd.get()) != 0) return ErrnoStatus(errno, "sync directory " + path);
+  if (!SyncWhole(fd.get(), path)) return ErrnoStatus(errno, "sync directory " + path);
   return OkStatus();
 }
+
+Fd OpenToChange(const std::string& path, int flags, mode_t mode) {
+  if (Fails(Change::kOpen, path)) return Fd();
+  return Fd(open(path.c_str(), flags | O_CLOEXEC, mode));
+}
+
+bool WriteWhole(int fd, std::string_view content, const std::string& path) {
+  if (!Fails(Change::kWrite, path)) return WriteSome(fd, content);
+  const int error = errno;
+  if (error == ENOSPC) WriteSome(fd, content.substr(0, content.size() / 2));
+  errno = error;
+  return false;
+}
+
+bool SyncContent(int fd, const std::string& path) {
+  return !Fails(Change::kSync, path) && fdatasync(fd) == 0;
+}
+
+bool TruncateFile(int fd, size_t size, const std::string& path) {
+  return !Fails(Change::kTruncate, path) && ftruncate(fd, static_cast<off_t>(size)) == 0;
+}
+
+void SetFileFaults(FileFaults* faults) { file_faults.store(faults, std::memory_order_release); }
 
 // flock rather than a POSIX record lock: the latter would be dropped by any close of the file in
 // this process. The file itself stays, since removing it would let two processes lock two files.
 Result<FileLock> FileLock::Take(const std::string& path) {
-  Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  Fd fd = OpenToChange(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
   if (!fd.valid()) return ErrnoStatus(errno, "open lock file " + path);
   while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EINTR) continue;
@@ -254,8 +297,9 @@ Result<FileLock> FileLock::Take(const std::string& path) {
                               "; stop it first, or use another directory");
   }
   std::string pid = std::to_string(getpid()) + "\n";
-  if (ftruncate(fd.get(), 0) != 0) return ErrnoStatus(errno, "empty lock file " + path);
-  TRY(WriteAll(fd.get(), pid, path));
+  if (!TruncateFile(fd.get(), 0, path)) return ErrnoStatus(errno, "empty lock file " + path);
+  // Whose it is stands there for a message alone: on a full disk the lock holds without it.
+  if (!WriteWhole(fd.get(), pid, path)) TruncateFile(fd.get(), 0, path);
   return FileLock(std::move(fd));
 }
 

@@ -65,6 +65,13 @@ Result<std::vector<std::string>> ListDirectory(const std::string& path);
 
 Status SyncDirectory(const std::string& path);
 
+// The steps of a change, for a file that grows instead of being replaced. What fails leaves errno;
+// a write that fails may have written a part. `path` is whose file `fd` is.
+Fd OpenToChange(const std::string& path, int flags, mode_t mode);
+bool WriteWhole(int fd, std::string_view content, const std::string& path);
+bool SyncContent(int fd, const std::string& path);
+bool TruncateFile(int fd, size_t size, const std::string& path);
+
 // An exclusive lock on a file, held as long as the object lives, gone with the process.
 // FailedPrecondition names the process that holds it.
 class FileLock {
@@ -75,5 +82,23 @@ class FileLock {
   explicit FileLock(Fd fd) : fd_(std::move(fd)) {}
   Fd fd_;
 };
+
+// FileFaults: a disk that fails, for tests. Every change that is made through this file asks it
+// before it is made.
+//
+// Threads: thread-safe, since whoever changes a file asks.
+class FileFaults {
+ public:
+  enum class Change { kOpen, kWrite, kSync, kTruncate, kRename, kRemove, kMakeDirectory };
+  virtual ~FileFaults() = default;
+  // The errno with which this change of `path` fails; 0: it is made. A write that finds no space
+  // writes half of what it was to write, as on a disk that fills up.
+  virtual int FaultOf(Change change, const std::string& path) = 0;
+};
+
+// For the whole process, until it is called again; null, as it is outside of tests: nothing is
+// asked. `faults` is borrowed and outlives the changes that ask it: it is replaced while no thread
+// changes a file.
+void SetFileFaults(FileFaults* faults);
 
 }  // namespace writ

@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "core/base/thread.h"
+#include "test/fake/faulty_files.h"
 #include "test/support/paths.h"
 
 namespace writ {
@@ -137,6 +138,73 @@ TEST(FileTest, ListsPlainFilesSorted) {
   ASSERT_TRUE(MakeDirectories(dir / "sub", 0700).ok());
   std::filesystem::create_symlink("a", dir / "link");
   EXPECT_EQ(*ListDirectory(dir.path()), (std::vector<std::string>{".c", "a", "b"}));
+}
+
+TEST(FileFaultsTest, AWriteThatFailsAtAnyStepLeavesOneOfBothContentsWhole) {
+  TempDir dir;
+  const std::string big(10'000, 'n');
+  for (int error : {ENOSPC, EROFS, EIO}) {
+    FaultyFiles files;
+    Status status = Unavailable("not tried");
+    int step = 0;
+    for (; !status.ok(); ++step) {
+      ASSERT_TRUE(WriteFileAtomic(dir / "f", "old", 0600).ok());
+      files.Fail(dir.path(), error, step);
+      status = WriteFileAtomic(dir / "f", big, 0600);
+      files.Heal(dir.path());
+      const std::string content = *ReadFile(dir / "f");
+      EXPECT_TRUE(content == big || (content == "old" && !status.ok())) << step;
+    }
+    EXPECT_EQ(step, 6);  // open, write, sync, rename, sync of the directory, none
+    // What cannot even be removed stays behind.
+    EXPECT_EQ(ListDirectory(dir.path())->size(), error == ENOSPC ? 1u : 4u);
+    for (const std::string& name : *ListDirectory(dir.path())) (void)RemoveFile(dir / name);
+  }
+}
+
+TEST(FileFaultsTest, AFullDiskTakesAPartAndStillRemovesAndCuts) {
+  TempDir dir;
+  FaultyFiles files;
+  Fd fd = OpenToChange(dir / "f", O_RDWR | O_CREAT, 0600);
+  ASSERT_TRUE(WriteWhole(fd.get(), "whole", dir / "f"));
+  files.Fail(dir.path(), ENOSPC);
+  EXPECT_FALSE(WriteWhole(fd.get(), "abcd", dir / "f"));
+  EXPECT_EQ(errno, ENOSPC);
+  EXPECT_EQ(*ReadFile(dir / "f"), "wholeab");
+  EXPECT_TRUE(TruncateFile(fd.get(), 5, dir / "f"));
+  EXPECT_EQ(*ReadFile(dir / "f"), "whole");
+  EXPECT_EQ(WriteFileAtomic(dir / "g", "x", 0600).code(), Code::kResourceExhausted);
+  EXPECT_TRUE(OpenToChange(dir / "f", O_RDWR | O_CREAT, 0600).valid());
+  EXPECT_FALSE(OpenToChange(dir / "g", O_RDWR | O_CREAT, 0600).valid());
+  EXPECT_EQ(MakeDirectories(dir / "sub", 0700).code(), Code::kResourceExhausted);
+  EXPECT_EQ(files.failed(), 4);
+}
+
+TEST(FileFaultsTest, AReadOnlyDiskChangesNothingAndOtherDisksAreTheirOwn) {
+  TempDir dir;
+  ASSERT_TRUE(MakeDirectories(dir / "a", 0700).ok());
+  ASSERT_TRUE(MakeDirectories(dir / "ab", 0700).ok());
+  ASSERT_TRUE(WriteFileAtomic(dir / "a/f", "x", 0600).ok());
+  FaultyFiles files;
+  files.Fail(dir / "a", EROFS);
+  EXPECT_EQ(WriteFileAtomic(dir / "a/f", "y", 0600).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(RemoveFile(dir / "a/f").code(), Code::kFailedPrecondition);
+  EXPECT_EQ(MakeDirectories(dir / "a/b", 0700).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(FileLock::Take(dir / "a/lock").code(), Code::kFailedPrecondition);
+  EXPECT_EQ(*ReadFile(dir / "a/f"), "x");
+  EXPECT_TRUE(WriteFileAtomic(dir / "ab/f", "y", 0600).ok());
+}
+
+TEST(FileLockTest, AFullDiskDoesNotRefuseTheLock) {
+  TempDir dir;
+  FaultyFiles files;
+  Fd made = OpenToChange(dir / "lock", O_RDWR | O_CREAT, 0600);
+  files.Fail(dir.path(), ENOSPC);
+  Result<FileLock> lock = FileLock::Take(dir / "lock");
+  ASSERT_TRUE(lock.ok()) << lock.status().ToString();
+  EXPECT_EQ(*ReadFile(dir / "lock"), "");
+  Status second = FileLock::Take(dir / "lock").status();
+  EXPECT_NE(second.message().find("another process"), std::string::npos) << second.ToString();
 }
 
 TEST(FileLockTest, ASecondHolderIsRefusedAndToldWhoHolds) {

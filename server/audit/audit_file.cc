@@ -35,16 +35,6 @@ Result<size_t> SizeOf(int fd, const std::string& path) {
   return static_cast<size_t>(info.st_size);
 }
 
-Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return Failed("write to", path);
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return OkStatus();
-}
-
 Status SyncParent(const std::string& path) {
   const std::string directory = std::filesystem::path(path).parent_path();
   return SyncDirectory(directory.empty() ? "." : directory);
@@ -53,7 +43,7 @@ Status SyncParent(const std::string& path) {
 }  // namespace
 
 Result<AuditFile> AuditFile::Open(const std::string& path) {
-  Fd fd(open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, kFileMode));
+  Fd fd = OpenToChange(path, O_RDWR | O_APPEND | O_CREAT | O_NONBLOCK, kFileMode);
   if (!fd.valid()) return Failed("open", path);
   AuditFile file(path, std::move(fd));
   TRY(file.CheckKind());
@@ -82,7 +72,7 @@ Status AuditFile::CutTornLine() {
   if (last_break == std::string::npos && tail_at > 0) return NotALog(path_, "without lines");
   const size_t whole = last_break == std::string::npos ? 0 : tail_at + last_break + 1;
   if (whole == size) return OkStatus();
-  if (ftruncate(fd_.get(), static_cast<off_t>(whole)) != 0 || fsync(fd_.get()) != 0) {
+  if (!TruncateFile(fd_.get(), whole, path_) || !SyncContent(fd_.get(), path_)) {
     return Failed("cut a torn line off", path_);
   }
   return OkStatus();
@@ -91,9 +81,13 @@ Status AuditFile::CutTornLine() {
 Status AuditFile::Append(std::string_view lines) {
   // Asked each time: a rotation may have emptied the file.
   const size_t size = TRY(SizeOf(fd_.get(), path_));
-  Status status = WriteAll(fd_.get(), lines, path_);
-  if (status.ok() && fdatasync(fd_.get()) != 0) status = Failed("sync", path_);
-  if (!status.ok() && ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) {
+  Status status;
+  if (!WriteWhole(fd_.get(), lines, path_)) {
+    status = Failed("write to", path_);
+  } else if (!SyncContent(fd_.get(), path_)) {
+    status = Failed("sync", path_);
+  }
+  if (!status.ok() && !TruncateFile(fd_.get(), size, path_)) {
     return Failed("take a failed write back in", path_);
   }
   return status;

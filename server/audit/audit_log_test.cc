@@ -8,14 +8,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "core/base/file.h"
 #include "core/base/thread.h"
 #include "test/fake/fake_clock.h"
+#include "test/fake/faulty_files.h"
 #include "test/support/paths.h"
 
 namespace writ {
@@ -241,6 +244,29 @@ TEST_F(AuditLogTest, CallbackTellsOfAFullDisk) {
   ASSERT_EQ(outcomes.size(), 1u);
   EXPECT_EQ(outcomes[0].code(), Code::kUnavailable);
   EXPECT_EQ(Lines().size(), 1u);
+}
+
+TEST_F(AuditLogTest, ADiskThatFailsAtAnyStepLeavesWholeLinesAndAllThatWereAcknowledged) {
+  FaultyFiles files;
+  std::unique_ptr<AuditLog> log = Open();
+  std::set<std::string> acknowledged;
+  for (int error : {ENOSPC, EROFS, EIO}) {
+    for (int step = 0; step < 6; ++step) {
+      files.Fail(directory_.path(), error, step);
+      for (int i = 0; i < 4; ++i) {
+        const std::string subject = std::to_string(error + 1000 * step) + "." + std::to_string(i);
+        Status answer = log->Append(Event(subject));
+        if (answer.ok()) acknowledged.insert(subject);
+        EXPECT_TRUE(answer.ok() || answer.code() == Code::kUnavailable) << answer.ToString();
+      }
+      files.Heal(directory_.path());
+      ASSERT_TRUE(log->Append(Event("healed")).ok());
+    }
+  }
+  std::set<std::string> there;
+  for (const Json& line : Lines()) there.insert(*line.Find("subject")->AsString());
+  EXPECT_GE(acknowledged.size(), 18u);
+  EXPECT_TRUE(std::ranges::includes(there, acknowledged));
 }
 
 TEST_F(AuditLogTest, AcknowledgedEventsSurviveAKill) {

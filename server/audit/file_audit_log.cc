@@ -132,9 +132,14 @@ void FileAuditLog::Write() {
   }
 }
 
-// After a failure the file is opened anew, which cuts off whatever the failure left.
+// After a failure the file is opened anew, which cuts off whatever the failure left. Whatever keeps
+// it from that is a disk's trouble to whoever asked for a credential, not a refusal.
 Status FileAuditLog::WriteLines(const std::string& lines) {
-  if (!file_) file_ = TRY(AuditFile::Open(path_));
+  if (!file_) {
+    Result<AuditFile> opened = AuditFile::Open(path_);
+    if (!opened.ok()) return Unavailable(opened.status().message());
+    file_ = std::move(opened).value();
+  }
   Status status = file_->Append(lines);
   if (!status.ok()) file_.reset();
   return status;

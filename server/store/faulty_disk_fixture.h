@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 
 #include <atomic>
+#include <cerrno>
 #include <map>
 
 #include "core/base/mutex.h"
@@ -39,8 +40,12 @@ class FaultyDisk {
     operations_ = operations;
     code_ = code;
   }
-  void Fill() { FailAfter(0, SQLITE_FULL); }
-  void Break() { FailAfter(0, SQLITE_IOERR_WRITE); }
+  // The same by the system's errno: ENOSPC, EROFS or another.
+  void FailLike(int error, int operations) {
+    FailAfter(operations, error == ENOSPC  ? SQLITE_FULL
+                          : error == EROFS ? SQLITE_READONLY
+                                           : SQLITE_IOERR_WRITE);
+  }
   void Heal() { code_ = SQLITE_OK; }
   // For tests whose processes die but whose machine does not: nothing waits for a real disk.
   void SkipSyncs() { skip_syncs_ = true; }
@@ -62,7 +67,9 @@ class FaultyDisk {
     return RealMethods(file)->xWrite(file, data, size, at);
   }
   static int Sync(sqlite3_file* file, int flags) {
-    if (int code = current_->Fault()) return code == SQLITE_FULL ? SQLITE_IOERR_FSYNC : code;
+    if (int code = current_->Fault()) {
+      return code == SQLITE_FULL || code == SQLITE_READONLY ? SQLITE_IOERR_FSYNC : code;
+    }
     if (current_->skip_syncs_) return SQLITE_OK;
     return RealMethods(file)->xSync(file, flags);
   }

@@ -16,6 +16,7 @@ using std::chrono::seconds;
 
 constexpr int kUidsPerAgent = 4;
 constexpr int kVerificationsPerLook = 4;
+constexpr int kJwtVerifications = 2;  // of each
 // A turn of an agent's loop in which every call is slow: what ends meanwhile is taken out after it.
 constexpr Duration kTurnMax = seconds(90);
 // Whoever had a bundle in this time has every authority that signs by now.
@@ -31,6 +32,9 @@ constexpr Duration kTaintHandled = minutes(30);
 constexpr size_t kKeysOnTheirWayMax = 2;
 // Each new token is a new agent; the rows of those that are over go a day later.
 constexpr size_t kAgentRowsPerAgentMax = 30;
+// Of what a turn takes, of backoff, of a step of the server's and of an operator's look.
+constexpr Duration kRecoveredIn = minutes(10);
+constexpr int kAudiencesOfLimited = 3;
 constexpr size_t kAuditBytesMax = size_t{256} << 20;
 
 }  // namespace
@@ -74,6 +78,8 @@ void Simulation::LookAtServer() {
 void Simulation::LookAtAgent(SimAgent& agent) {
   Expect(agent.keys_held() <= 2, "an agent keeps keys that are over");
   for (int uid = 0; uid < kUidsPerAgent; ++uid) LookAtEntries(agent, uid);
+  LookAtLimits(agent);
+  LookAtRecovery(agent);
   if (agent.in_step && world_.Chance(0.3)) VerifyJwt(agent);
 }
 
@@ -86,7 +92,10 @@ void Simulation::LookAtEntries(SimAgent& agent, int uid) {
     LookAtTaints(agent, identity);
   }
   if (!agent.in_step || agent.contact.in_call || agent.contact.call_failed) return;
-  // In step with the server, so nothing is missing.
+  // In step with the server, so nothing is missing that there is room for or that is asked for.
+  const bool all_fit = agent.limits().x509_max == CacheLimits().x509_max;
+  const std::optional<MonoTime> used_since = agent.ServesSince(uid);
+  if (!all_fit && (!used_since || *used_since >= *agent.synced_as_of)) return;
   for (const auto& [id, versions] : history_) {
     if (versions.empty()) continue;
     const Version& last = versions.back();
@@ -121,6 +130,32 @@ void Simulation::LookAtHeld(SimAgent& agent, const Identity& identity) {
   Expect(version->entry.parent_id == agent.alias(), entry.id + " is another agent's");
   Expect(!agent.synced_as_of || version->until >= *agent.synced_as_of,
          "an agent holds " + entry.id + " as it was before its last sync");
+}
+
+// What no workload uses keeps to the limits.
+void Simulation::LookAtLimits(SimAgent& agent) {
+  size_t used = 0;
+  for (int uid = 0; uid < kUidsPerAgent; ++uid) {
+    if (!agent.ServesSince(uid)) continue;
+    for (const Identity& identity : agent.cache()->Lookup(SelectorsOf(uid))->identities) {
+      used += identity.x509 ? 1 : 0;
+    }
+  }
+  const CacheCounts counts = agent.cache()->Counts();
+  Expect(counts.x509 <= std::max(used, static_cast<size_t>(agent.limits().x509_max)),
+         "an agent holds " + std::to_string(counts.x509) + " X.509-SVIDs, of which " +
+             std::to_string(used) + " are used");
+  Expect(counts.jwt <= static_cast<size_t>(agent.limits().jwt_max),
+         "an agent holds " + std::to_string(counts.jwt) + " JWT-SVIDs");
+}
+
+// Where nothing goes wrong any more, every agent is in step soon.
+void Simulation::LookAtRecovery(SimAgent& agent) {
+  const MonoTime now = world_.Monotonic();
+  const Duration longest = agent.sync_interval() * 2 + kRecoveredIn;
+  if (now < trouble_until_ + longest || server_.taint_waits) return;
+  Expect(agent.synced_as_of && *agent.synced_as_of + longest >= now,
+         "an agent stays out of step: " + agent.loop()->Ready().ToString());
 }
 
 // What a tainted authority signed is replaced by whoever has heard of it and was answered.
@@ -169,17 +204,27 @@ void Simulation::VerifyJwt(SimAgent& agent) {
       agent.cache()->Lookup(SelectorsOf(static_cast<int>(world_.random() % kUidsPerAgent)));
   if (update->identities.empty()) return;
   const Entry& entry = *update->identities[0].entry;
+  VerifyOneJwt(agent, entry, {"peer"});
+  if (agent.limits().jwt_max == CacheLimits().jwt_max) return;
+  for (int i = 1; i < kAudiencesOfLimited; ++i) {
+    VerifyOneJwt(agent, entry, {"peer", "peer " + std::to_string(i)});
+  }
+}
+
+void Simulation::VerifyOneJwt(SimAgent& agent, const Entry& entry,
+                              const std::vector<std::string>& audience) {
   const Contact turn = agent.contact;
   Result<HeldJwt> jwt =
-      agent.loop()->jwts().Fetch(entry, {"peer"}, world_.Monotonic() + seconds(30));
+      agent.loop()->jwts().Fetch(entry, audience, world_.Monotonic() + seconds(30));
   agent.contact = turn;  // of which this call is no part: the agent is as much in step as before
   if (!jwt.ok()) return;
-  for (auto& verifier : agents_) {
-    if (!HasSeenBundle(*verifier)) continue;
-    const std::shared_ptr<const Bundle> bundle = verifier->cache()->CurrentBundle();
+  for (int i = 0; i < kJwtVerifications; ++i) {
+    SimAgent& verifier = AnyAgent();
+    if (!HasSeenBundle(verifier)) continue;
+    const std::shared_ptr<const Bundle> bundle = verifier.cache()->CurrentBundle();
     if (!bundle) continue;
     Result<JwtSvid> valid =
-        ValidateJwtSvid(jwt->token, "peer", std::span(bundle.get(), 1), verifier->clock.Now());
+        ValidateJwtSvid(jwt->token, "peer", std::span(bundle.get(), 1), verifier.clock.Now());
     Expect(valid.ok(), "a peer does not verify a JWT-SVID: " + valid.status().ToString());
     ++counts_.jwts;
   }

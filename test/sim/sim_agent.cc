@@ -3,22 +3,20 @@
 
 #include <utility>
 
-#include "core/base/file.h"
-
 namespace writ {
 
-SimAgent::SimAgent(SimWorld* world, SimServer* server, int number, std::string directory,
-                   Duration sync_interval)
+SimAgent::SimAgent(SimWorld* world, SimServer* server, FaultyFiles* files, SimAgentOptions options)
     : clock(world),
-      log(world, "agent " + std::to_string(number)),
+      log(world, "agent " + std::to_string(options.number)),
       world_(world),
       server_(server),
-      name_("agent-" + std::to_string(number)),
-      directory_(std::move(directory)),
-      sync_interval_(sync_interval),
-      alias_(*SpiffeId::FromPath(server->td(), "/node-" + std::to_string(number))),
+      files_(files),
+      options_(std::move(options)),
+      name_("agent-" + std::to_string(options_.number)),
+      data_dir_(options_.directory + "/data"),
+      alias_(*SpiffeId::FromPath(server->td(), "/node-" + std::to_string(options_.number))),
       random_(world->random()) {
-  CHECK(MakeDirectories(directory_, 0700).ok());
+  CHECK(MakeDirectories(data_dir_, 0700).ok());
   // The loop waits only between turns: what a turn has brought is in the cache by then. It may wait
   // several times between two turns, to take out what ends: only the first follows a turn.
   clock.on_wait = [this] {
@@ -30,16 +28,23 @@ SimAgent::SimAgent(SimWorld* world, SimServer* server, int number, std::string d
   };
 }
 
-void SimAgent::Start(const std::string& token) {
+void SimAgent::Provision() {
+  const std::string bundle = ToPem(*server_->running()->state->bundle->Current());
+  CHECK(WriteFileAtomic(options_.directory + "/bootstrap.pem", bundle, 0644).ok());
+}
+
+Status SimAgent::Start(const std::string& token) {
   CHECK(!started());
+  lock_ = TRY(FileLock::Take(data_dir_ + "/lock"));
+  keys_ = TRY(OpenDiskKeys(data_dir_ + "/keys"));
   prover_.token = token;
-  cache_ = Cache::Make(&clock, {});
+  cache_ = Cache::Make(&clock, options_.limits);
   loop_ = AgentLoop::Make(AgentLoopOptions{
       .trust_domain = server_->td(),
-      .bootstrap = {.bundle_file = directory_ + "/bootstrap.pem"},
-      .data_dir = directory_,
+      .bootstrap = {.bundle_file = options_.directory + "/bootstrap.pem"},
+      .data_dir = data_dir_,
       .agent_version = "simulated",
-      .sync_interval = sync_interval_,
+      .sync_interval = options_.sync_interval,
       .attestor_type = "join_token",
       .prover = &prover_,
       .keys = keys_.get(),
@@ -52,19 +57,30 @@ void SimAgent::Start(const std::string& token) {
             return ConnectTo(server_, world_, &contact, std::move(options));
           },
       .fetch_in_flight = false,
+      // The server has no notices here, so that the call ends at once: in its caller's turn.
+      .start_thread =
+          [](const std::string&, const std::function<void(std::stop_token)>& body) {
+            body(std::stop_token());
+            return Thread();
+          },
   });
-  const std::string bundle = ToPem(*server_->running()->state->bundle->Current());
-  CHECK(WriteFileAtomic(directory_ + "/bootstrap.pem", bundle, 0644).ok());
   stop_ = std::stop_source();
   actor_ = world_->Start(name_, [this] { end = loop_->Run(stop_.get_token()); });
+  return OkStatus();
 }
 
 void SimAgent::Kill() {
   if (!started()) return;
   stop_.request_stop();
   world_->Finish(std::exchange(actor_, nullptr));
+  const CacheCounts counts = cache_->Counts();
+  x509_given_up += counts.x509_given_up;
+  jwt_given_up += counts.jwt_given_up;
+  workloads_.clear();
   loop_.reset();
   cache_.reset();
+  keys_.reset();
+  lock_.reset();
   synced_as_of.reset();
   in_step = false;
   contact.sync_began.reset();
@@ -72,6 +88,28 @@ void SimAgent::Kill() {
   contact.called = false;
   contact.call_failed = false;
   contact.in_call = false;
+}
+
+void SimAgent::ComeOrGo(int uid, Selectors selectors) {
+  if (workloads_.erase(uid) > 0) return;
+  auto nothing = [] {};  // whoever looks at the cache looks by itself
+  workloads_[uid] = {cache_->Subscribe(std::move(selectors), Interest::kX509, nothing),
+                     world_->Monotonic()};
+}
+
+std::optional<MonoTime> SimAgent::ServesSince(int uid) const {
+  const auto at = workloads_.find(uid);
+  if (at == workloads_.end()) return std::nullopt;
+  return at->second.since;
+}
+
+void SimAgent::FailDisk(int error, int changes, MonoTime until) {
+  disk_fails_until_ = until;
+  files_->Fail(data_dir_, error, changes);
+}
+
+void SimAgent::Step() {
+  if (world_->Monotonic() >= disk_fails_until_) files_->Heal(data_dir_);
 }
 
 }  // namespace writ

@@ -65,7 +65,7 @@ class SimConnection final : public ServerApi {
       const std::vector<SvidRequest>& requests) override;
   Result<ReceivedJwt> NewJwtSvid(const Entry& entry, const std::vector<std::string>& audience,
                                  MonoTime deadline) override;
-  // Agents poll here: a stream has a thread, and a seed would not decide everything any more.
+  // Agents poll here: a stream would need a thread that takes its turns as agents do.
   Status Follow(uint64_t, const std::function<void(Notice)>&, std::stop_token) override {
     return Unimplemented("the simulated server has no notices");
   }
@@ -200,7 +200,12 @@ Result<Bundle> SimConnection::FetchBundle(bool anonymous) {
               return OkStatus();
             }));
   contact_->bundle_fetched = began;
-  return BundleFromProto(answer, options_.trust_domain);
+  std::string bytes = answer.SerializeAsString();
+  if (!server_->bundle_answered || server_->bundle_answer != bytes) {
+    server_->bundle_answered = TRY(BundleFromProto(answer, options_.trust_domain));
+    server_->bundle_answer = std::move(bytes);
+  }
+  return *server_->bundle_answered;
 }
 
 Result<CertificateChain> SimConnection::Renew(const std::string& csr_der) {

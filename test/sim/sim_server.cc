@@ -18,15 +18,19 @@ constexpr int64_t kTokenSeconds = 600;
 
 }  // namespace
 
-SimServer::SimServer(SimWorld* world, std::string directory)
-    : clock(world), log(world, "server"), world_(world), random_(world->random()) {
+SimServer::SimServer(SimWorld* world, FaultyFiles* files, std::string directory)
+    : clock(world),
+      log(world, "server"),
+      world_(world),
+      files_(files),
+      random_(world->random()) {
   config_.trust_domain = td_;
   config_.data_dir = std::move(directory);
   config_.sqlite_path = config_.data_dir + "/writ.db";
   config_.audit_path = config_.data_dir + "/audit.jsonl";
   config_.svid.agent_ttl = config_.svid.x509_ttl;
   config_.svid.x509_ttl = std::chrono::hours(2);
-  disk.SkipSyncs();
+  sqlite_disk_.SkipSyncs();
 }
 
 Status SimServer::Start() {
@@ -66,7 +70,7 @@ Status SimServer::RotateOwn() {
 }
 
 Duration SimServer::Step() {
-  if (world_->Monotonic() >= disk_fails_until) disk.Heal();
+  if (!disk_fails()) HealDisk();
   if (world_->Monotonic() >= clock_off_until) clock.skew = Duration::zero();
   if (!running_) {
     if (world_->Monotonic() < stay_off_until) return stay_off_until - world_->Monotonic();
@@ -100,6 +104,18 @@ std::string SimServer::NewToken(const SpiffeId& alias) {
                     .created_at = ToUnixSeconds(clock.Now())};
   const JoinToken made{token, ToUnixSeconds(clock.Now()) + kTokenSeconds};
   return running_->state->store->agents().CreateToken(made, entry).ok() ? token : "";
+}
+
+void SimServer::FailDisk(int error, int changes, MonoTime until) {
+  disk_fails_until_ = until;
+  // From the first write on: how many there are depends on the sizes of signatures.
+  sqlite_disk_.FailLike(error, 0);
+  files_->Fail(config_.data_dir, error, changes);
+}
+
+void SimServer::HealDisk() {
+  sqlite_disk_.Heal();
+  files_->Heal(config_.data_dir);
 }
 
 void SimServer::NoteIssued(const Certificate& leaf) {

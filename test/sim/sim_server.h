@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SimServer: a real server's state, decisions and API without its listeners: the store on a disk
-// that can fail, authorities, registry, issuer, gate. It can crash and start again, be away, lose
-// requests and replies. SimConnection: an agent's ServerApi that ends in it, with what TLS would
-// check at each connection.
+// SimServer: a real server's state, decisions and API without its listeners: store, keys and audit
+// log on a disk that can fail, authorities, registry, issuer, gate. It can crash and start again,
+// be away, lose requests and replies. SimConnection: an agent's ServerApi that ends in it, with
+// what TLS would check at each connection.
 //
 // Threads: whoever has the world's turn.
 #pragma once
@@ -26,6 +26,7 @@
 #include "server/state.h"
 #include "server/store/faulty_disk_fixture.h"
 #include "test/fake/fake_clock.h"
+#include "test/fake/faulty_files.h"
 #include "test/sim/sim_log.h"
 #include "test/sim/world.h"
 
@@ -46,7 +47,7 @@ struct RunningServer {
 
 class SimServer {
  public:
-  SimServer(SimWorld* world, std::string directory);
+  SimServer(SimWorld* world, FaultyFiles* files, std::string directory);
 
   // Tries to start; while it does not run, agents find nobody. Steps its loops: how long until the
   // next.
@@ -59,17 +60,19 @@ class SimServer {
 
   // A join token whose agent stands for `alias` too. Empty while the server cannot.
   std::string NewToken(const SpiffeId& alias);
+  // The disk answers `error` until then; at files other than the store's after `changes` more.
+  void FailDisk(int error, int changes, MonoTime until);
+  void HealDisk();
+  bool disk_fails() const { return world_->Monotonic() < disk_fails_until_; }
   // Notes the serial number of a certificate that somebody holds now.
   void NoteIssued(const Certificate& leaf);
 
   SimClock clock;
-  FaultyDisk disk;
   SimLog log;
   // What goes wrong, set by whoever has the turn.
   MonoTime away_until{};        // no connection
   MonoTime stay_off_until{};    // does not start
   MonoTime slow_until{};        // each call takes seconds
-  MonoTime disk_fails_until{};  // and is whole again then
   MonoTime clock_off_until{};   // and is right again then
   int lose_requests = 0;        // so many calls are answered Unavailable, not done
   int lose_replies = 0;         // so many calls are done and answered Unavailable
@@ -80,12 +83,19 @@ class SimServer {
   std::set<std::string> serials;
   bool serial_came_twice = false;
   int starts = 0;
+  // The last answer that held the bundle, and what it says: agents that poll get the same one again
+  // and again.
+  std::string bundle_answer;
+  std::optional<Bundle> bundle_answered;
 
  private:
   Status Start();
   Status RotateOwn();
 
   SimWorld* const world_;
+  FaultyFiles* const files_;
+  FaultyDisk sqlite_disk_;
+  MonoTime disk_fails_until_{};
   const TrustDomain td_ = *TrustDomain::Parse("example.org");
   SeededRandom random_;
   ServerConfig config_;

@@ -5,6 +5,8 @@
 #include "test/sim/simulation.h"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <utility>
 
 namespace writ {
@@ -20,15 +22,27 @@ constexpr Duration kLookEvery = minutes(20);
 constexpr Duration kOutageMax = minutes(12);
 constexpr Duration kSkewMax = seconds(20);
 constexpr Duration kServerJumpMax = minutes(4);
+constexpr Duration kWorkloadEvery = minutes(15);
+// A disk is full, read-only or broken from some step of a change on.
+constexpr std::array kDiskErrors = {ENOSPC, EROFS, EIO};
+constexpr int kChangesBeforeMax = 12;
+// Some agents hold fewer than they have entries.
+constexpr int kLimitedEvery = 2;
+constexpr CacheLimits kTightLimits = {.x509_max = 1, .jwt_max = 2};
+constexpr int kLimitedHaveTimes = 2;
 constexpr int kUidsPerAgent = 4;  // entries of one uid share its workload
 
 }  // namespace
 
 Simulation::Simulation(SimulationOptions options)
-    : options_(options), world_(options.seed), server_(&world_, directory_ / "server") {
+    : options_(options), world_(options.seed), server_(&world_, &files_, directory_ / "server") {
   for (int i = 0; i < options_.agents; ++i) {
     agents_.push_back(std::make_unique<SimAgent>(
-        &world_, &server_, i, directory_ / ("agent-" + std::to_string(i)), options_.sync_interval));
+        &world_, &server_, &files_,
+        SimAgentOptions{.number = i,
+                        .directory = directory_ / ("agent-" + std::to_string(i)),
+                        .sync_interval = options_.sync_interval * (1 + i % 3),
+                        .limits = i % kLimitedEvery == 0 ? kTightLimits : CacheLimits()}));
   }
 }
 
@@ -36,7 +50,9 @@ std::string Simulation::Run() {
   server_.Step();
   StartAgents();
   for (auto& agent : agents_) {
-    for (int i = 0; i < options_.entries_per_agent; ++i) CreateEntry(*agent);
+    const bool limited = agent->limits().x509_max == kTightLimits.x509_max;
+    const int entries = options_.entries_per_agent * (limited ? kLimitedHaveTimes : 1);
+    for (int i = 0; i < entries; ++i) CreateEntry(*agent);
   }
   Schedule();
   world_.Run(MonoTime(options_.life));
@@ -45,8 +61,13 @@ std::string Simulation::Run() {
   counts_.server_starts = server_.starts;
   counts_.x509_issued = server_.serials.size();
   counts_.authorities_seen = authorities_.size();
-  for (auto& agent : agents_) agent->Kill();
-  server_.disk.Heal();
+  counts_.file_faults = files_.failed();
+  server_.HealDisk();
+  for (auto& agent : agents_) {
+    agent->Kill();
+    counts_.x509_given_up += agent->x509_given_up;
+    counts_.jwt_given_up += agent->jwt_given_up;
+  }
   server_.Crash();
   if (failure_.empty()) return "";
   failure_ += "\n" + server_.log.Text();
@@ -58,6 +79,7 @@ void Simulation::Schedule() {
   world_.Every(seconds(1), [this] { return server_.Step(); });
   world_.Every(seconds(30), [this] { return KeepAgentsRunning(); });
   world_.Every(kEntryChangeEvery, [this] { return ChangeAnEntry(); });
+  world_.Every(kWorkloadEvery, [this] { return ComeOrGo(); });
   world_.Every(kTroubleEvery, [this] { return Trouble(); });
   world_.Every(kLookEvery, [this] { return Look(); });
   if (options_.taint_every > Duration::zero()) {
@@ -67,7 +89,8 @@ void Simulation::Schedule() {
 
 void Simulation::StartAgents() {
   for (auto& agent : agents_) {
-    agent->Start(server_.NewToken(agent->alias()));
+    agent->Provision();
+    CHECK(agent->Start(server_.NewToken(agent->alias())).ok());
     ++counts_.agent_starts;
   }
 }
@@ -136,11 +159,19 @@ Duration Simulation::ChangeAnEntry() {
   return again;
 }
 
+Duration Simulation::ComeOrGo() {
+  SimAgent& agent = AnyAgent();
+  const int uid = static_cast<int>(world_.random() % kUidsPerAgent);
+  if (agent.started()) agent.ComeOrGo(uid, SelectorsOf(uid));
+  return world_.UpTo(kWorkloadEvery * 2);
+}
+
 // ---- trouble ------------------------------------------------------------------------------------
 
 Duration Simulation::Trouble() {
   const MonoTime until = world_.Monotonic() + world_.UpTo(kOutageMax);
-  switch (world_.random() % 10) {
+  trouble_until_ = std::max(trouble_until_, until);
+  switch (world_.random() % 11) {
     case 0:
       server_.away_until = until;
       break;
@@ -160,15 +191,10 @@ Duration Simulation::Trouble() {
     case 5:
       server_.slow_until = until;
       break;
-    case 6: {
-      if (world_.Chance(0.5)) {
-        server_.disk.Fill();
-      } else {
-        server_.disk.Break();
-      }
-      server_.disk_fails_until = until;
+    case 6:
+    case 9:
+      FailADisk(until);
       break;
-    }
     case 7: {
       SimAgent& agent = AnyAgent();
       if (agent.contact.attest_reply_lost) break;
@@ -184,20 +210,31 @@ Duration Simulation::Trouble() {
       }
       break;
     }
-    default: {
-      if (!server_.running() || !world_.Chance(0.2)) break;
-      SimAgent& agent = AnyAgent();
-      const Registry& registry = *server_.running()->state->registry;
-      std::vector<Agent> known = registry.ListAgents({}, kFromTheFirst, 1000);
-      for (const Agent& one : known) {
-        if (one.id.text() != agent.contact.own_id) continue;
-        agent.may_be_refused |=
-            server_.running()->state->store->agents().Delete(one.id.text()).ok();
-      }
+    default:
+      if (server_.running() && world_.Chance(0.2)) EvictSomeAgent();
       break;
-    }
   }
   return world_.UpTo(kTroubleEvery * 2);
+}
+
+// The server's, or an agent's, which may die over it.
+void Simulation::FailADisk(MonoTime until) {
+  const int error = kDiskErrors[world_.random() % kDiskErrors.size()];
+  const int changes = static_cast<int>(world_.random() % kChangesBeforeMax);
+  if (world_.Chance(0.5)) return server_.FailDisk(error, changes, until);
+  SimAgent& agent = AnyAgent();
+  agent.FailDisk(error, changes, until);
+  if (world_.Chance(0.3) && !agent.contact.attest_reply_lost) agent.Kill();
+}
+
+void Simulation::EvictSomeAgent() {
+  SimAgent& agent = AnyAgent();
+  const Registry& registry = *server_.running()->state->registry;
+  std::vector<Agent> known = registry.ListAgents({}, kFromTheFirst, 1000);
+  for (const Agent& one : known) {
+    if (one.id.text() != agent.contact.own_id) continue;
+    agent.may_be_refused |= server_.running()->state->store->agents().Delete(one.id.text()).ok();
+  }
 }
 
 // An operator who has learned that the keys that sign are known to somebody else.
@@ -229,9 +266,11 @@ Duration Simulation::Taint() {
 
 // An operator who brings dead agents back, with a new token where the old identity is over.
 Duration Simulation::KeepAgentsRunning() {
-  const bool can_serve = server_.running() && world_.Monotonic() >= server_.disk_fails_until;
+  const bool can_serve = server_.running() && !server_.disk_fails();
   for (auto& agent : agents_) {
-    if (agent->ended()) {
+    agent->Step();
+    const bool had_ended = agent->ended();
+    if (had_ended) {
       const bool over = agent->contact.own_not_after <= agent->clock.Now() + seconds(60);
       Expect(over || agent->may_be_refused || agent->contact.attest_reply_lost,
              "an agent ended: " + agent->end.ToString());
@@ -241,8 +280,8 @@ Duration Simulation::KeepAgentsRunning() {
     const std::string token = server_.NewToken(agent->alias());
     if (token.empty()) continue;
     agent->may_be_refused = agent->contact.attest_reply_lost = false;
-    agent->Start(token);
-    ++counts_.agent_starts;
+    if (had_ended) agent->Provision();
+    if (agent->Start(token).ok()) ++counts_.agent_starts;
   }
   return seconds(30);
 }

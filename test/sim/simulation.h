@@ -24,7 +24,7 @@ struct SimulationOptions {
   Duration life;
   int agents;
   int entries_per_agent;
-  Duration sync_interval;
+  Duration sync_interval;  // of one agent; the others' are two and three times as long
   Duration taint_every = Duration::zero();  // on average; zero: never
 };
 
@@ -46,6 +46,9 @@ class Simulation {
     size_t x509_issued = 0;
     size_t authorities_seen = 0;
     int taints = 0;
+    int file_faults = 0;  // changes of files, beside the store's, that failed
+    uint64_t x509_given_up = 0;  // by caches that were full
+    uint64_t jwt_given_up = 0;   // likewise
   };
   const Counts& counts() const { return counts_; }
 
@@ -63,7 +66,10 @@ class Simulation {
   Duration ChangeAnEntry();
   void CreateEntry(SimAgent& agent);
   void Observe(const std::string& entry_id);
+  Duration ComeOrGo();
   Duration Trouble();
+  void FailADisk(MonoTime until);
+  void EvictSomeAgent();
   Duration Taint();
   Duration KeepAgentsRunning();
 
@@ -71,9 +77,12 @@ class Simulation {
   Duration Look();
   void LookAtAgent(SimAgent& agent);
   void LookAtEntries(SimAgent& agent, int uid);
+  void LookAtLimits(SimAgent& agent);
+  void LookAtRecovery(SimAgent& agent);
   void LookAtHeld(SimAgent& agent, const Identity& identity);
   void VerifyAtPeers();
   void VerifyJwt(SimAgent& agent);
+  void VerifyOneJwt(SimAgent& agent, const Entry& entry, const std::vector<std::string>& audience);
   void LookAtServer();
   void LookAtAudit();
   void LookAtTaints(SimAgent& agent, const Identity& identity);
@@ -87,11 +96,13 @@ class Simulation {
   // In memory where there is such a place: nothing here is about a real disk.
   TempDir directory_{"/dev/shm"};
   SimWorld world_;
+  FaultyFiles files_;
   SimServer server_;
   std::vector<std::unique_ptr<SimAgent>> agents_;
   std::map<std::string, std::vector<Version>> history_;  // by entry ID, oldest first
   std::set<std::string> authorities_;
   int entries_made_ = 0;
+  MonoTime trouble_until_{};  // the last of what goes wrong has ended by then
   Counts counts_;
   std::string failure_;
 };

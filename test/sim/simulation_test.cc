@@ -10,7 +10,9 @@
 #include <array>
 #include <charconv>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/environment.h"
 #include "core/base/random.h"
@@ -43,17 +45,26 @@ std::optional<uint64_t> SeedFrom(const Environment& environment) {
   return seed;
 }
 
-void Live(SimulationOptions options) {
-  Simulation simulation(options);
-  const std::string failure = simulation.Run();
-  const Simulation::Counts& counts = simulation.counts();
-  const std::string told =
-      std::to_string(counts.looks) + " looks, " + std::to_string(counts.x509_issued) +
+std::string Told(const Simulation::Counts& counts) {
+  return std::to_string(counts.looks) + " looks, " + std::to_string(counts.x509_issued) +
       " X.509-SVIDs of " + std::to_string(counts.authorities_seen) + " authorities, " +
       std::to_string(counts.verified) + " and " + std::to_string(counts.jwts) +
       " JWT-SVIDs verified by peers, " + std::to_string(counts.entry_changes) + " entry changes, " +
       std::to_string(counts.taints) + " taints, starts: " + std::to_string(counts.server_starts) +
-      " of the server, " + std::to_string(counts.agent_starts) + " of agents";
+      " of the server, " + std::to_string(counts.agent_starts) + " of agents, " +
+      std::to_string(counts.file_faults) + " failed changes of files, given up for room: " +
+      std::to_string(counts.x509_given_up) + " X.509-SVIDs, " +
+      std::to_string(counts.jwt_given_up) + " JWT-SVIDs";
+}
+
+void Live(SimulationOptions options) {
+  // First, for whatever ends the process.
+  fprintf(stderr, "WRIT_SIM_SEED=%llu\n", static_cast<unsigned long long>(options.seed));
+  fflush(stderr);
+  Simulation simulation(options);
+  const std::string failure = simulation.Run();
+  const Simulation::Counts& counts = simulation.counts();
+  const std::string told = Told(counts);
   printf("seed %llu: %s\n", static_cast<unsigned long long>(options.seed), told.c_str());
   ASSERT_TRUE(failure.empty()) << failure << "repeat with WRIT_SIM_SEED=" << options.seed;
   const int days = static_cast<int>(options.life / hours(24));
@@ -63,6 +74,9 @@ void Live(SimulationOptions options) {
   EXPECT_GT(counts.server_starts, days) << told;
   EXPECT_GT(counts.agent_starts, options.agents + days / 2) << told;
   EXPECT_GT(counts.x509_issued, static_cast<size_t>(days * options.agents * 48)) << told;
+  EXPECT_GT(counts.file_faults, days) << told;
+  EXPECT_GT(counts.x509_given_up, 0u) << told;
+  EXPECT_GT(counts.jwt_given_up, 0u) << told;
   const int taints_min = options.taint_every > Duration::zero() ? days : 0;
   EXPECT_GE(counts.taints, taints_min) << told;
 }
@@ -70,9 +84,22 @@ void Live(SimulationOptions options) {
 SimulationOptions Week(uint64_t seed) {
   return {.seed = seed,
           .life = hours(24 * 7),
-          .agents = 3,
-          .entries_per_agent = 2,
+          .agents = 8,
+          .entries_per_agent = 1,
           .sync_interval = minutes(5)};
+}
+
+// Without this no failure could be repeated by its seed.
+TEST(SimulationTest, TheSameSeedIsTheSameLife) {
+  SimulationOptions options = Week(kSeeds.back());
+  options.life = hours(24);
+  std::vector<std::string> told;
+  for (int life = 0; life < 2; ++life) {
+    Simulation simulation(options);
+    ASSERT_EQ(simulation.Run(), "");
+    told.push_back(Told(simulation.counts()));
+  }
+  EXPECT_EQ(told[0], told[1]);
 }
 
 TEST(SimulationTest, AWeekOfTroubleBreaksNothing) {
@@ -95,8 +122,8 @@ TEST(SimulationTest, AMonthOfTroubleBreaksNothing) {
   const std::optional<uint64_t> given = SeedFrom(environment);
   Live({.seed = given ? *given : NewSeed(),
         .life = hours(24 * 30),
-        .agents = 6,
-        .entries_per_agent = 4,
+        .agents = 20,
+        .entries_per_agent = 2,
         .sync_interval = minutes(2)});
 }
 

@@ -17,6 +17,7 @@ class SimWorld::Actor {
  public:
   MonoTime due;
   bool finished = false;
+  CondVar may_run;  // it has the turn
   Thread thread;
 };
 
@@ -51,13 +52,13 @@ SimWorld::Actor* SimWorld::Start(const std::string& name, std::function<void()> 
     this_actor = actor;
     {
       MutexLock turn(mu_);
-      while (turn_ != actor) turn_changed_.Wait(mu_);
+      while (turn_ != actor) actor->may_run.Wait(mu_);
     }
     body();
     MutexLock turn(mu_);
     actor->finished = true;
     turn_ = nullptr;
-    turn_changed_.NotifyAll();
+    given_back_.NotifyOne();
   });
   return actor;
 }
@@ -115,8 +116,8 @@ void SimWorld::GiveTurn(Actor* actor) {
   MutexLock lock(mu_);
   if (actor->finished) return;
   turn_ = actor;
-  turn_changed_.NotifyAll();
-  while (turn_ != nullptr) turn_changed_.Wait(mu_);
+  actor->may_run.NotifyOne();
+  while (turn_ != nullptr) given_back_.Wait(mu_);
 }
 
 void SimWorld::Sleep(MonoTime until) {
@@ -125,8 +126,8 @@ void SimWorld::Sleep(MonoTime until) {
   MutexLock lock(mu_);
   actor->due = std::max(until, mono_);
   turn_ = nullptr;
-  turn_changed_.NotifyAll();
-  while (turn_ != actor) turn_changed_.Wait(mu_);
+  given_back_.NotifyOne();
+  while (turn_ != actor) actor->may_run.Wait(mu_);
 }
 
 WakeReason SimClock::WaitUntil(MonoTime deadline, Wake&, std::stop_token stop) {

@@ -61,7 +61,7 @@ class SimWorld {
   Actor* NextActor(MonoTime* due) EXCLUDES(mu_);
 
   mutable Mutex mu_;
-  CondVar turn_changed_;
+  CondVar given_back_;  // the turn, to the thread of Run()
   Actor* turn_ GUARDED_BY(mu_) = nullptr;  // null: the thread of Run()
   MonoTime mono_ GUARDED_BY(mu_){};
   std::vector<std::unique_ptr<Actor>> actors_ GUARDED_BY(mu_);
