@@ -196,10 +196,15 @@ Outcome AgentSelf::Attest(ServerApi& server) {
 
 Outcome AgentSelf::AttestRefused(const Status& status) const {
   std::string what_to_do =
-      options_.attestor_type == "join_token"
-          ? "; a join token works once and for a limited time: make a new one on the server with "
-            "`writ token create` and start the agent with --join-token"
-          : "; check node_attestor in the agent's and node_attestors in the server's configuration";
+      "; check node_attestor in the agent's and node_attestors in the server's configuration";
+  if (options_.attestor_type == "join_token") {
+    // A server of Writ has said so itself.
+    const bool told = status.message().find("`writ token create`") != std::string::npos;
+    what_to_do = std::string("; a join token works once and for a limited time: ") +
+                 (told ? "start the agent with a new one by --join-token"
+                       : "make a new one on the server with `writ token create` and start the "
+                         "agent with --join-token");
+  }
   return Fatal(FailedPrecondition("this agent cannot attest with " + options_.attestor_type + ": " +
                                   status.message() + what_to_do));
 }

@@ -76,18 +76,27 @@ TEST_F(AgentSelfTest, AServerThatIsAwayIsNoReasonToStop) {
   EXPECT_TRUE(process.Step().ok());
 }
 
+// Whether the server has given it or not.
+void ExpectAdviceOnce(const std::string& message) {
+  const size_t advice = message.find("`writ token create`");
+  EXPECT_NE(advice, std::string::npos) << message;
+  EXPECT_EQ(message.rfind("`writ token create`"), advice) << message;
+  EXPECT_NE(message.find("--join-token"), std::string::npos) << message;
+}
+
 TEST_F(AgentSelfTest, ARefusedTokenIsFatalAndSaysHowToGetAnother) {
   prover_.token = "wrong";
   Process process(*this);
   Outcome outcome = process.Step();
   EXPECT_TRUE(outcome.fatal);
-  EXPECT_NE(outcome.status.message().find("writ token create"), std::string::npos);
+  ExpectAdviceOnce(outcome.status.message());
   EXPECT_EQ(KeyCount(), 0u);
 
   prover_.token = "";
   Outcome without = Process(*this).Step();
   EXPECT_TRUE(without.fatal);
   EXPECT_NE(without.status.message().find("no join token"), std::string::npos);
+  ExpectAdviceOnce(without.status.message());
 }
 
 TEST_F(AgentSelfTest, ABusyServerIsNotARefusal) {
