@@ -218,6 +218,22 @@ TEST_F(WhyApiTest, TheFailureOfAnAttestorIsTold) {
   EXPECT_NE(answer_.DebugString().find("The attestor fake failed"), std::string::npos);
 }
 
+TEST_F(WhyApiTest, AProcessThatCouldNotBeIdentifiedIsPointedToTheAttestorsError) {
+  cache_->Apply({.bundle = MakeBundle(1)});
+  attestor_->Answer(0, Internal("no cgroup"));
+  const std::string id = Refuse();
+  for (const std::string& socket : {socket_, admin_socket_}) {
+    ASSERT_EQ(Ask(socket, AboutRefusal(id)), grpc::StatusCode::OK) << id << ": " << message_;
+    EXPECT_EQ(answer_.attestors(0).error(), "no cgroup");
+    EXPECT_EQ(answer_.refusal().method(), "FetchJWTSVID");
+  }
+  const auto context = Context();
+  const grpc::Status ended = stub_->FetchX509SVID(context.get(), X509SVIDRequest())->Finish();
+  EXPECT_EQ(ended.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_NE(ended.error_message().find("`writ why --id " + id + "`"), std::string::npos)
+      << ended.error_message();
+}
+
 TEST_F(WhyApiTest, AnAgentThatIsNotReadySaysSo) {
   ready_ = Unavailable("the server is away");
   ASSERT_EQ(Ask(admin_socket_, AboutPid(getpid())), grpc::StatusCode::OK);

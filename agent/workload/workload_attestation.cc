@@ -83,7 +83,7 @@ Result<Selectors> WorkloadAttestation::Join(const Caller& caller, const Answers&
   }
   if (failed == answers.size() && failed > 0) {
     return Unavailable("workload attestation failed: no attestor could identify " +
-                       ProcessText(caller) + "; the agent's log says why");
+                       ProcessText(caller));
   }
   Selectors selectors(std::move(found));
   if (log_->Enabled(LogLevel::kDebug)) {
