@@ -289,30 +289,28 @@ Outcome AgentSelf::OnDenied(const Status& denied) {
   return {};
 }
 
-void AgentSelf::Rebootstrap(ServerApi& server) {
+Status AgentSelf::Rebootstrap(ServerApi& server) {
   std::optional<ServerChain> refused = trust_.TakeRefused();
-  if (!refused) return;
+  if (!refused) return OkStatus();
   if (!options_.rebootstrap || options_.bootstrap.insecure) {
-    options_.log->Error(
-        "The kept trust bundle does not verify the server, and no other source is to be read; if "
+    return Unauthenticated(
+        "the kept trust bundle does not verify the server, and no other source is to be read; if "
         "the server is right, stop the agent and remove bundle.json from its data directory");
-    return;
   }
   Result<Bundle> bundle =
       ReadBootstrapBundle(options_.bootstrap, options_.trust_domain, options_.fetch);
   Status status = bundle.status();
   if (status.ok()) status = VerifyServer(*refused, *bundle, options_.clock->Now());
   if (!status.ok()) {
-    options_.log->Error(
-        "Neither the kept trust bundle nor the configured source verifies the server",
-        {{"error", status}});
-    return;
+    return Unauthenticated("neither the kept trust bundle nor the configured source (" +
+                           status.message() + ") verifies the server");
   }
   options_.log->Warn("The kept trust bundle did not verify the server; the configured source does");
   Trust(std::move(bundle).value(), server);
   // The source may know less than the server does, for instance of who signed this agent's SVID.
   Result<Bundle> whole = server.FetchBundle(true);
   if (whole.ok()) TakeBundle(std::move(whole).value(), server);
+  return OkStatus();
 }
 
 void AgentSelf::TakeBundle(Bundle bundle, ServerApi& server) {
