@@ -36,6 +36,16 @@ TEST(CliTest, AnUnknownCommandIsNamedWithTheNearestOne) {
             "writ: there is no command \"nothing\"\nRun with --help for more information.\n");
 }
 
+TEST(CliTest, ALogLevelIsOneOfFourWords) {
+  for (const char* level : {"loud", "6", "INFO", ""}) {
+    const Outcome outcome = RunWords({"log-level", "set", level});
+    EXPECT_EQ(outcome.code, 2) << level;
+    EXPECT_EQ(outcome.error, "level: \"" + std::string(level) +
+                                 "\" is no level: expected debug, info, warn or error\n"
+                                 "Run with --help for more information.\n");
+  }
+}
+
 TEST(CliTest, HelpIsNoCommandAndEndsWell) {
   EXPECT_EQ(RunWords({"--help"}).code, 0);
   EXPECT_EQ(RunWords({"entry", "--help"}).code, 0);

@@ -5,10 +5,13 @@
 #include <map>
 #include <memory>
 #include <ostream>
+#include <string>
+#include <string_view>
 
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "cli/rpc.h"
+#include "core/base/bytes.h"
 #include "spire/api/server/logger/v1/logger.grpc.pb.h"
 
 namespace writ {
@@ -25,6 +28,12 @@ const std::map<std::string, types::LogLevel>& Levels() {
                                                                 {"warn", types::WARN},
                                                                 {"error", types::ERROR}};
   return levels;
+}
+
+Status CheckLevel(std::string_view text) {
+  if (Levels().contains(std::string(text))) return OkStatus();
+  return InvalidArgument("\"" + Printable(text) + "\" is no level: expected debug, info, warn or "
+                         "error");
 }
 
 std::string LevelText(types::LogLevel wire) {
@@ -64,15 +73,14 @@ void AddLogLevelCommands(CLI::App& app, Session& session) {
   AddCommand(*noun, session, "get", "Show the level", "  writ log-level get", [&session] {
     return Ask(session, &Logger::Stub::GetLogger, loggerv1::GetLoggerRequest());
   });
-  auto level = std::make_shared<types::LogLevel>();
+  auto level = std::make_shared<std::string>();
   CLI::App* set = AddCommand(*noun, session, "set", "Change the level until a reset or restart",
                              "  writ log-level set debug", [&session, level] {
                                loggerv1::SetLogLevelRequest request;
-                               request.set_new_level(*level);
+                               request.set_new_level(Levels().at(*level));
                                return Ask(session, &Logger::Stub::SetLogLevel, request);
                              });
-  set->add_option("level", *level, "debug, info, warn or error")
-      ->transform(CLI::CheckedTransformer(Levels()))
+  AddChecked(*set, "level", *level, "debug, info, warn or error", CheckLevel)
       ->option_text("debug|info|warn|error")
       ->required();
   AddCommand(*noun, session, "reset", "Back to the configured level", "  writ log-level reset",

@@ -44,10 +44,12 @@ std::string AttestorsText(const v1::ExplainWorkloadResponse& answer) {
   return Joined(texts);
 }
 
+// A workload is not told who its agent is.
 std::string AgentText(const v1::AgentState& agent, Time now) {
-  const std::string id = agent.spiffe_id().empty() ? "not attested" : agent.spiffe_id();
-  if (!agent.problem().empty()) return id + "; " + agent.problem();
-  return id + "; SVID ends " + TimeText(agent.expires_at(), now);
+  const std::string& id = agent.spiffe_id();
+  const std::string& problem = agent.problem();
+  if (id.empty()) return problem.empty() ? "in step with the server" : problem;
+  return id + "; " + (problem.empty() ? "SVID ends " + TimeText(agent.expires_at(), now) : problem);
 }
 
 std::string StandingText(const v1::AgentStanding& agent, Time now) {

@@ -77,6 +77,19 @@ TEST(WhyTextTest, AnIdentitysAnswerReadsAsWritten) {
   ExpectGolden("test/golden/why_identity.json", json.str());
 }
 
+TEST(WhyTextTest, AWorkloadReadsWhetherItsAgentIsInStep) {
+  v1::ExplainWorkloadResponse answer;
+  std::ostringstream in_step;
+  PrintWorkload(in_step, answer, FromUnixSeconds(kNow));
+  EXPECT_NE(in_step.str().find("Agent:   in step with the server\n"), std::string::npos)
+      << in_step.str();
+  answer.mutable_agent()->set_problem("the agent is not in step with the server");
+  std::ostringstream away;
+  PrintWorkload(away, answer, FromUnixSeconds(kNow));
+  EXPECT_NE(away.str().find("the agent is not in step with the server\n"), std::string::npos)
+      << away.str();
+}
+
 TEST(WhyTextTest, AnIssuedIdentityIsShownAndNothingElse) {
   v1::ExplainWorkloadResponse answer;
   answer.set_pid(1);

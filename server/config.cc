@@ -276,6 +276,11 @@ std::vector<std::string> Warnings(const ServerConfig& config) {
   if (config.prune.non_reattestable && config.prune.agents_expired_for == Duration::zero()) {
     warnings.push_back("prune.non_reattestable does nothing while prune.agents_expired_for is 0");
   }
+  if (std::ranges::find(config.node_attestors, kX509PopType) != config.node_attestors.end()) {
+    for (const std::string& warning : X509PopWarnings(config.node_attestor_options.x509pop)) {
+      warnings.push_back("node_attestors.x509pop." + warning);
+    }
+  }
   if (config.node_attestors.empty()) {
     warnings.push_back("node_attestors is empty: no agent can attest");
   }

@@ -93,6 +93,35 @@ TEST(ServerConfigTest, WarnsOfKeysInMemoryAndOfNoAttestor) {
   EXPECT_EQ(Warnings(*config).size(), 2u);
 }
 
+TEST(ServerConfigTest, WarnsOfAgentPathsThatDoNotTellNodesApart) {
+  auto warnings = [](const std::string& path_template, const std::string& mode,
+                     const std::string& attestors = "join_token,x509pop") {
+    const Result<ServerConfig> config = LoadServerConfig(
+        {"--trust-domain=a", "--node-attestors=" + attestors,
+         "--node-attestors-x509pop-mode=" + mode,
+         "--node-attestors-x509pop-agent-path-template=" + path_template},
+        {});
+    EXPECT_TRUE(config.ok()) << config.status().ToString();
+    return config.ok() ? Warnings(*config) : std::vector<std::string>{"invalid"};
+  };
+  for (const char* text : {"x509pop/fixed", "{{ .PluginName }}/{{ .TrustDomain }}"}) {
+    ASSERT_EQ(warnings(text, "external_pki").size(), 1u) << text;
+    EXPECT_TRUE(warnings(text, "external_pki")
+                    .front()
+                    .starts_with("node_attestors.x509pop.agent_path_template has no variable of "
+                                 "the certificate: all nodes become one agent"));
+    EXPECT_EQ(warnings(text, "spiffe").size(), 1u) << text;
+    EXPECT_TRUE(warnings(text, "spiffe", "join_token").empty()) << text;
+  }
+  for (const char* text : {"a/{{ .Fingerprint }}", "{{ .URISanSelectors.host }}"}) {
+    EXPECT_TRUE(warnings(text, "external_pki").empty()) << text;
+  }
+  EXPECT_TRUE(warnings("a/{{ .SVIDPathTrimmed }}", "spiffe").empty());
+  ASSERT_EQ(warnings("a/{{ .SVIDPathTrimmed }}", "external_pki").size(), 1u);
+  EXPECT_NE(warnings("a/{{ .SVIDPathTrimmed }}", "external_pki").front().find("is empty in mode"),
+            std::string::npos);
+}
+
 TEST(ServerConfigTest, RateLimitsAreReadAndASmallOneIsWarnedOf) {
   Result<ServerConfig> config = LoadServerConfig(
       {"--trust-domain=a", "--rate-limit-attestation=0", "--rate-limit-signing=499"}, {});

@@ -124,6 +124,7 @@ class ApiFixture : public testing::Test {
   std::shared_ptr<Signer> signer_;
   std::vector<X509Authority> authorities_;
   Status ready_;
+  std::optional<Certificate> own_certificate_;
   std::shared_ptr<Cache> cache_;
   TableJwtSource jwt_;
   Refusals refusals_{&clock_, &random_};

@@ -232,7 +232,7 @@ std::unique_ptr<WhyApi> ApiFixture::MakeWhy(WhyApiOptions::Scope scope) {
   return WhyApi::Make({.scope = scope,
                        .calls_per_second = kCallsPerSecond,
                        .ready = [this] { return ready_; },
-                       .own_certificate = [] { return std::nullopt; },
+                       .own_certificate = [this] { return own_certificate_; },
                        .cache = cache_.get(),
                        .attestation = attestation_.get(),
                        .refusals = &refusals_,

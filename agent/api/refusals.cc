@@ -23,7 +23,17 @@ size_t BytesOfRefusal(const Refusal& refusal) {
 }  // namespace
 
 std::string Refusals::Add(std::string_view method, const Caller& caller, const Selectors& selectors,
-                         const std::vector<AttestorFailure>& failures) {
+                          const std::vector<AttestorFailure>& failures) {
+  {
+    MutexLock lock(mu_);
+    ++count_;
+  }
+  return Keep(method, caller, selectors, failures);
+}
+
+std::string Refusals::Keep(std::string_view method, const Caller& caller,
+                           const Selectors& selectors,
+                           const std::vector<AttestorFailure>& failures) {
   std::string bytes(kIdBytes, '\0');
   random_->Fill(bytes.data(), bytes.size());
   Refusal refusal{.id = HexEncode(bytes),
@@ -35,7 +45,6 @@ std::string Refusals::Add(std::string_view method, const Caller& caller, const S
                 .selectors = selectors,
                 .failures = failures};
   MutexLock lock(mu_);
-  ++count_;
   const auto known = std::ranges::find_if(kept_, [&](const Refusal& kept) {
     return kept.pid == refusal.pid && kept.uid == refusal.uid && kept.gid == refusal.gid &&
            kept.selectors == selectors;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Refusals: the last refusals of the Workload API ("no identity issued"), each under an ID that the
-// log line and the caller's error carry, so that `writ why --id` finds what was known then.
+// Refusals: the last refusals of the Workload API ("no identity issued", "no attestor could
+// identify"), each under an ID that the caller's error carries, and the log line of the former, so
+// that `writ why --id` finds what was known then.
 //
 // A process that is refused again and again, with the same selectors, has one refusal.
 //
@@ -48,16 +49,24 @@ class Refusals {
   // Both borrowed.
   Refusals(Clock* clock, Random* random) : clock_(clock), random_(random), lines_(clock) {}
 
-  // Keeps the refusal and returns its ID; the oldest make room.
+  // Keeps the refusal of one that no entry matches and returns its ID; the oldest make room.
   std::string Add(std::string_view method, const Caller& caller, const Selectors& selectors,
                   const std::vector<AttestorFailure>& failures) EXCLUDES(mu_);
+  // The same for one that no attestor could identify; not among the count().
+  std::string AddUnidentified(std::string_view method, const Caller& caller,
+                              const std::vector<AttestorFailure>& failures) EXCLUDES(mu_) {
+    return Keep(method, caller, Selectors(), failures);
+  }
   std::optional<Refusal> Find(std::string_view id) const EXCLUDES(mu_);
-  uint64_t count() const EXCLUDES(mu_);  // of all refusals ever
+  uint64_t count() const EXCLUDES(mu_);  // of all ever that no entry matched
   // Whether the log gets a line of this one, and how many before it got none: any local process can
   // cause them.
   std::optional<size_t> LogTurn() { return lines_.Take(); }
 
  private:
+  std::string Keep(std::string_view method, const Caller& caller, const Selectors& selectors,
+                   const std::vector<AttestorFailure>& failures) EXCLUDES(mu_);
+
   Clock* const clock_;    // constant after construction
   Random* const random_;  // likewise
   LogRate lines_;         // its own lock

@@ -74,6 +74,9 @@ struct RefusalNotice {
   std::string_view asked_for = {};  // a SPIFFE ID; the caller has others
 };
 Status NoIdentityIssued(const RefusalNotice& notice, Refusals& refusals, Log& log);
+// `failed`: how attestation ended. `failures`: of all attestors; none for a process that is gone.
+Status NotIdentified(const Status& failed, const char* method, const Caller& caller,
+                     const std::vector<AttestorFailure>& failures, Refusals& refusals);
 Status CallerGone(const Caller& caller);
 
 // A stream that is refused before it began.
@@ -163,7 +166,10 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
   }
 
   void Begin(Result<Selectors> selectors, std::vector<AttestorFailure> failures) {
-    if (!selectors.ok()) return End(selectors.status());
+    if (!selectors.ok()) {
+      return End(NotIdentified(selectors.status(), method_.name, *caller_, failures,
+                               *setting_.refusals));
+    }
     const Status admitted = setting_.limit->Admit(method_.name, *caller_, *selectors);
     if (!admitted.ok()) return End(admitted);
     auto notify = [weak = this->weak_from_this(), delivery = setting_.delivery] {

@@ -9,6 +9,7 @@
 
 #include "agent/api/caller_limit.h"
 #include "agent/api/unary_call.h"
+#include "agent/api/why_advice.h"
 #include "agent/workload/near_entries.h"
 #include "core/base/thread.h"
 #include "core/spiffe/svid.h"
@@ -71,85 +72,17 @@ void AddNearest(const std::vector<NearEntry>& nearest, Response& response) {
   }
 }
 
-// An entry's selectors that this process would match: its user, or what else there is.
-std::string SelectorFlag(const Selectors& selectors) {
-  for (const Selector& selector : selectors) {
-    if (selector.value.starts_with("uid:")) return " --selector " + selector.text();
-  }
-  return selectors.empty() ? "" : " --selector " + selectors.begin()->text();
-}
-
-std::string CreateCommand(const v1::AgentState& agent, const Selectors& selectors) {
-  return "`writ entry create --parent-id " +
-         (agent.spiffe_id().empty() ? "AGENT" : agent.spiffe_id()) + " --spiffe-id ID" +
-         SelectorFlag(selectors) + "` on the server";
-}
-
-// The agent sees what the server gave it; what more the server knows, an operator asks there.
-std::string ServerView(const Response& response) {
-  std::string text = "What the server knows: on the server, ";
-  const std::string& agent = response.agent().spiffe_id();
-  if (!agent.empty()) {
-    text += "`writ why --spiffe-id " + agent + "` says how this agent stands, and ";
-  }
-  if (response.nearest().empty()) {
-    return text + "`writ why --spiffe-id ID` which agents get the ID that you expect.";
-  }
-  return text + "`writ why --spiffe-id " + response.nearest(0).spiffe_id() +
-         "` which agents get the ID of the entry that came closest; ask likewise about one that "
-         "you expect and that is not listed.";
-}
-
-// What to do, the most pressing first.
-std::vector<std::string> AdviceFor(const Response& response, const Subject& subject, Scope scope) {
-  std::vector<std::string> advice;
-  const v1::AgentState& agent = response.agent();
-  const bool in_trouble = !agent.problem().empty();
-  if (in_trouble) {
-    advice.push_back("See to the agent first: " + agent.problem() + ".");
-  }
-  for (const v1::AttestorResult& attestor : response.attestors()) {
-    if (attestor.error().empty()) continue;
-    advice.push_back("The attestor " + attestor.name() +
-                     " failed, so its selectors are missing: " + attestor.error() + ".");
-  }
-  for (const v1::IssuedIdentity& identity : response.identities()) {
-    if (identity.x509_expires_at() != 0) continue;
-    advice.push_back("The X.509-SVID of " + identity.spiffe_id() +
-                     " is not here yet: it is fetched when a workload asks for it; if it does not "
-                     "come, the agent's log says why.");
-  }
-  if (!response.identities().empty()) {
-    if (subject.refusal) {
-      advice.push_back(
-          "An entry matches by now: the workload gets its identity when it asks "
-          "again.");
+// The name under which entries stand while the agent comes and goes: that of its join token. The
+// token's own ID is another with each token.
+std::string ParentFor(const std::string& agent_id, const std::vector<PackedEntry>& entries,
+                      Time now) {
+  for (const PackedEntry& entry : entries) {
+    if (entry.ExpiredAt(now)) continue;
+    for (const SelectorView& selector : entry.selectors()) {
+      if (IsForNodes(selector) && selector.value == agent_id) return entry.spiffe_id().text();
     }
-    if (in_trouble && scope == Scope::kEveryProcess) advice.push_back(ServerView(response));
-    return advice;
   }
-  if (scope == Scope::kCallerAlone) {
-    // Without a refusal it is about the process that asks, which is gone when an operator looks.
-    const std::string question = subject.refusal ? "`writ why --id " + subject.refusal->id + "`"
-                                                 : "`writ why --id ID` with the ID of a refusal, "
-                                                   "or `writ why --pid N`,";
-    advice.push_back(
-        "No entry has only selectors of this process. An operator sees the entries "
-        "that came closest: " +
-        question + " as one who may use the agent's admin socket.");
-    return advice;
-  }
-  if (!in_trouble && agent.entries() == 0) {
-    advice.push_back("The server has no entries for this agent: create one, " +
-                     CreateCommand(agent, subject.found.selectors) + ".");
-    advice.push_back(ServerView(response));
-    return advice;
-  }
-  advice.push_back("Change the entry or the process so that each selector of the entry is one of "
-                   "the process, or create an entry: " +
-                   CreateCommand(agent, subject.found.selectors) + ".");
-  advice.push_back(ServerView(response));
-  return advice;
+  return agent_id;
 }
 
 class AgentWhyApi final : public WhyApi, private v1::AgentWhy::CallbackService {
@@ -281,8 +214,11 @@ Status AgentWhyApi::Explain(const Caller& caller, const Request& request, Respon
   const std::shared_ptr<const WorkloadUpdate> update =
       options_.cache->Lookup(subject.found.selectors);
   AddIdentities(*update, response);
+  std::vector<std::string> advice;
   if (everything) {
+    const Time now = options_.clock->Now();
     std::vector<PackedEntry> entries = options_.cache->Entries();
+    const std::string parent = ParentFor(response.agent().spiffe_id(), entries, now);
     std::erase_if(entries, [](const PackedEntry& entry) { return entry.ForNodes(); });
     response.mutable_agent()->set_entries(static_cast<int64_t>(entries.size()));
     std::erase_if(entries, [&update](const PackedEntry& entry) {
@@ -290,19 +226,28 @@ Status AgentWhyApi::Explain(const Caller& caller, const Request& request, Respon
         return identity.entry->id == entry.id();
       });
     });
-    AddNearest(NearestEntries(entries, subject.found, options_.clock->Now()), response);
+    const std::vector<NearEntry> nearest = NearestEntries(entries, subject.found, now);
+    AddNearest(nearest, response);
+    advice = AdviceForOperator(response, nearest, parent);
+  } else {
+    advice = AdviceForWorkload(response);
   }
-  for (std::string& line : AdviceFor(response, subject, options_.scope)) {
-    response.add_advice(std::move(line));
-  }
+  for (std::string& line : advice) response.add_advice(std::move(line));
   return OkStatus();
 }
 
+// Who the agent is and what its server said is not for every local user.
 void AgentWhyApi::AddAgent(Response& response) const {
   v1::AgentState& agent = *response.mutable_agent();
   const Status ready = options_.ready();
-  if (!ready.ok()) agent.set_problem(ready.message());
   const std::optional<Certificate> own = options_.own_certificate();
+  if (options_.scope == Scope::kCallerAlone) {
+    if (!ready.ok() || !own) {
+      agent.set_problem("the agent is not in step with the server; its log says why");
+    }
+    return;
+  }
+  if (!ready.ok()) agent.set_problem(ready.message());
   if (!own) {
     if (ready.ok()) agent.set_problem("the agent's own SVID has ended; its log says why");
     return;

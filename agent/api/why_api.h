@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // WhyApi: why a process of this node has the identities that it has, or none. On the admin socket
-// about any process; on the workload socket about the caller alone, and no entry that is not its
-// own is named there.
+// about any process; on the workload socket about the caller alone: no entry that is not its own is
+// named there, nor the agent, nor what keeps it from the server.
 //
 // Trust: callers of the workload socket are hostile. No work of theirs runs on gRPC's threads; what
 // waits is bounded, and their rate is limited as on the Workload API.

@@ -52,6 +52,25 @@ class WhyApiTest : public ApiFixture {
     return message.substr(message.find(before) + before.size(), 12);
   }
 
+  std::string Advice() const {
+    std::string text;
+    for (const std::string& line : answer_.advice()) text += line + "\n";
+    return text;
+  }
+  bool Advises(const std::string& words) const {
+    return Advice().find(words) != std::string::npos;
+  }
+  void AttestAgent() {
+    CertificateTemplate own{.serial = Serial::Generate(random_)};
+    own.not_after = clock_.Now() + std::chrono::hours(1);
+    own.uri_sans = {kAgentId};
+    own_certificate_ = Certificate::FromDer(SignSelfSigned(own, *signer_).value()).value();
+  }
+  // As the server makes it of a join token's alias.
+  Entry Alias() const { return MakeEntry("alias", "/node", {Selector{"spiffe_id", kAgentId}}); }
+
+  static constexpr char kAgentId[] = "spiffe://example.org/spire/agent/join_token/secret";
+
   ExplainWorkloadResponse answer_;
   std::string message_;
 };
@@ -108,6 +127,63 @@ TEST_F(WhyApiTest, TheWorkloadSocketTellsAProcessItsOwnSelectorsAndNoOthersEntri
   EXPECT_EQ(Ask(socket_, {}, false), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(WhyApiTest, TheWorkloadSocketDoesNotSayWhoTheAgentIsNorWhatKeepsItFromTheServer) {
+  AttestAgent();
+  cache_->Apply({.put = {MakeEntry("e1", "/a", {b_}), Alias()}, .bundle = MakeBundle(1)});
+  ASSERT_EQ(Ask(socket_, {}), grpc::StatusCode::OK) << message_;
+  EXPECT_FALSE(answer_.has_agent() && answer_.agent().ByteSizeLong() > 0) << answer_.DebugString();
+  EXPECT_EQ(answer_.DebugString().find("join_token"), std::string::npos);
+  EXPECT_EQ(answer_.DebugString().find("/node"), std::string::npos);
+  ready_ = Unavailable("the agent is not ready: connect to server.internal:8081: refused");
+  ASSERT_EQ(Ask(socket_, {}), grpc::StatusCode::OK) << message_;
+  EXPECT_EQ(answer_.agent().problem(),
+            "the agent is not in step with the server; its log says why");
+  EXPECT_EQ(answer_.DebugString().find("server.internal"), std::string::npos);
+  EXPECT_TRUE(Advises("See to the agent first")) << Advice();
+  EXPECT_FALSE(Advises("No entry has")) << Advice();
+
+  ASSERT_EQ(Ask(admin_socket_, AboutPid(getpid())), grpc::StatusCode::OK);
+  EXPECT_EQ(answer_.agent().spiffe_id(), kAgentId);
+  EXPECT_NE(answer_.agent().expires_at(), 0);
+  EXPECT_EQ(answer_.agent().problem(), ready_.message());
+}
+
+TEST_F(WhyApiTest, TheAdviceIsAboutWhatIsWrongWithTheNearestEntries) {
+  AttestAgent();
+  Entry expired = MakeEntry("old", "/a", {a_});
+  expired.expires_at = ToUnixSeconds(clock_.Now()) - 1;
+  cache_->Apply({.put = {expired}, .bundle = MakeBundle(1)});
+  ASSERT_EQ(Ask(admin_socket_, AboutPid(getpid())), grpc::StatusCode::OK) << message_;
+  EXPECT_TRUE(Advises("`writ entry update --id old --expires-at TIME`")) << Advice();
+  EXPECT_FALSE(Advises("each selector of the entry is one of the process")) << Advice();
+  Entry stored = MakeEntry("stored", "/b", {a_});
+  stored.store_svid = true;
+  cache_->Apply({.put = {stored, MakeEntry("other", "/c", {b_})}});
+  ASSERT_EQ(Ask(admin_socket_, AboutPid(getpid())), grpc::StatusCode::OK) << message_;
+  EXPECT_TRUE(Advises("`writ entry update --id stored --store-svid=false`")) << Advice();
+  EXPECT_TRUE(Advises("each selector of the entry is one of the process")) << Advice();
+}
+
+TEST_F(WhyApiTest, ANewEntryIsProposedBelowTheNodesAlias) {
+  AttestAgent();
+  cache_->Apply({.bundle = MakeBundle(1)});
+  ASSERT_EQ(Ask(admin_socket_, AboutPid(getpid())), grpc::StatusCode::OK) << message_;
+  EXPECT_TRUE(Advises(std::string("--parent-id ") + kAgentId + " --spiffe-id ID")) << Advice();
+  cache_->Apply({.put = {Alias()}});
+  ASSERT_EQ(Ask(admin_socket_, AboutPid(getpid())), grpc::StatusCode::OK) << message_;
+  EXPECT_TRUE(Advises("--parent-id spiffe://example.org/node --spiffe-id ID --selector fake:a"))
+      << Advice();
+}
+
+TEST_F(WhyApiTest, AnAgentThatHasNotAttestedIsNotToldOfEntries) {
+  ready_ = Unavailable("the agent is not ready: the agent has not attested yet");
+  ASSERT_EQ(Ask(admin_socket_, AboutPid(getpid())), grpc::StatusCode::OK);
+  EXPECT_EQ(Advice(),
+            "See to the agent first: the agent is not ready: the agent has not attested yet.\n"
+            "What the server knows: on the server, `writ why --spiffe-id ID` says which agents get "
+            "the ID that you expect.\n");
+}
+
 TEST_F(WhyApiTest, ARefusalIsExplainedByItsId) {
   cache_->Apply({.put = {MakeEntry("e1", "/a", {b_})}, .bundle = MakeBundle(1)});
   const std::string id = Refuse();
@@ -140,6 +216,22 @@ TEST_F(WhyApiTest, TheFailureOfAnAttestorIsTold) {
   ASSERT_EQ(Ask(socket_, {}), grpc::StatusCode::OK) << message_;
   EXPECT_EQ(answer_.attestors(0).error(), "no cgroup");
   EXPECT_NE(answer_.DebugString().find("The attestor fake failed"), std::string::npos);
+}
+
+TEST_F(WhyApiTest, AProcessThatCouldNotBeIdentifiedIsPointedToTheAttestorsError) {
+  cache_->Apply({.bundle = MakeBundle(1)});
+  attestor_->Answer(0, Internal("no cgroup"));
+  const std::string id = Refuse();
+  for (const std::string& socket : {socket_, admin_socket_}) {
+    ASSERT_EQ(Ask(socket, AboutRefusal(id)), grpc::StatusCode::OK) << id << ": " << message_;
+    EXPECT_EQ(answer_.attestors(0).error(), "no cgroup");
+    EXPECT_EQ(answer_.refusal().method(), "FetchJWTSVID");
+  }
+  const auto context = Context();
+  const grpc::Status ended = stub_->FetchX509SVID(context.get(), X509SVIDRequest())->Finish();
+  EXPECT_EQ(ended.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_NE(ended.error_message().find("`writ why --id " + id + "`"), std::string::npos)
+      << ended.error_message();
 }
 
 TEST_F(WhyApiTest, AnAgentThatIsNotReadySaysSo) {

@@ -160,6 +160,13 @@ Status NoIdentityIssued(const RefusalNotice& notice, Refusals& refusals, Log& lo
                           "` on this node says what it lacks");
 }
 
+Status NotIdentified(const Status& failed, const char* method, const Caller& caller,
+                     const std::vector<AttestorFailure>& failures, Refusals& refusals) {
+  if (failures.empty()) return failed;
+  const std::string id = refusals.AddUnidentified(method, caller, failures);
+  return Unavailable(failed.message() + "; `writ why --id " + id + "` on this node says why");
+}
+
 Status CallerGone(const Caller& caller) {
   return Unavailable("process " + std::to_string(caller.pid()) + ", which connected, is gone");
 }

@@ -89,7 +89,10 @@ class FetchJwtSvidCall final : public UnaryCall {
   }
 
   void Go(const Result<Selectors>& selectors, const std::vector<AttestorFailure>& failures) {
-    if (!selectors.ok()) return End(selectors.status());
+    if (!selectors.ok()) {
+      return End(NotIdentified(selectors.status(), kMethod, *caller_, failures,
+                               *setting_.options.refusals));
+    }
     const Status selected = Select(*selectors, failures);
     if (!selected.ok()) return End(selected);
     FetchRest();
@@ -193,11 +196,17 @@ class ValidateJwtSvidCall final : public UnaryCall {
   }
 
  private:
+  static constexpr char kMethod[] = "ValidateJWTSVID";
+
   // Needs no identity, but a caller that can be identified.
   Status Validate() {
     const WorkloadApiOptions& options = setting_.options;
-    const Selectors selectors = TRY(options.attestation->Attest(*caller_));
-    TRY(setting_.limit->Admit("ValidateJWTSVID", *caller_, selectors));
+    std::vector<AttestorFailure> failures;
+    const Result<Selectors> selectors = options.attestation->Attest(*caller_, &failures);
+    if (!selectors.ok()) {
+      return NotIdentified(selectors.status(), kMethod, *caller_, failures, *options.refusals);
+    }
+    TRY(setting_.limit->Admit(kMethod, *caller_, *selectors));
     const std::shared_ptr<const Bundle> own = options.cache->CurrentBundle();
     if (own == nullptr) return NotSyncedYet();
     const Result<JwtSvid> svid = ValidateJwtSvid(request_.svid(), request_.audience(),

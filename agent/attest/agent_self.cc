@@ -196,10 +196,15 @@ Outcome AgentSelf::Attest(ServerApi& server) {
 
 Outcome AgentSelf::AttestRefused(const Status& status) const {
   std::string what_to_do =
-      options_.attestor_type == "join_token"
-          ? "; a join token works once and for a limited time: make a new one on the server with "
-            "`writ token create` and start the agent with --join-token"
-          : "; check node_attestor in the agent's and node_attestors in the server's configuration";
+      "; check node_attestor in the agent's and node_attestors in the server's configuration";
+  if (options_.attestor_type == "join_token") {
+    // A server of Writ has said so itself.
+    const bool told = status.message().find("`writ token create`") != std::string::npos;
+    what_to_do = std::string("; a join token works once and for a limited time: ") +
+                 (told ? "start the agent with a new one by --join-token"
+                       : "make a new one on the server with `writ token create` and start the "
+                         "agent with --join-token");
+  }
   return Fatal(FailedPrecondition("this agent cannot attest with " + options_.attestor_type + ": " +
                                   status.message() + what_to_do));
 }
@@ -284,30 +289,28 @@ Outcome AgentSelf::OnDenied(const Status& denied) {
   return {};
 }
 
-void AgentSelf::Rebootstrap(ServerApi& server) {
+Status AgentSelf::Rebootstrap(ServerApi& server) {
   std::optional<ServerChain> refused = trust_.TakeRefused();
-  if (!refused) return;
+  if (!refused) return OkStatus();
   if (!options_.rebootstrap || options_.bootstrap.insecure) {
-    options_.log->Error(
-        "The kept trust bundle does not verify the server, and no other source is to be read; if "
+    return Unauthenticated(
+        "the kept trust bundle does not verify the server, and no other source is to be read; if "
         "the server is right, stop the agent and remove bundle.json from its data directory");
-    return;
   }
   Result<Bundle> bundle =
       ReadBootstrapBundle(options_.bootstrap, options_.trust_domain, options_.fetch);
   Status status = bundle.status();
   if (status.ok()) status = VerifyServer(*refused, *bundle, options_.clock->Now());
   if (!status.ok()) {
-    options_.log->Error(
-        "Neither the kept trust bundle nor the configured source verifies the server",
-        {{"error", status}});
-    return;
+    return Unauthenticated("neither the kept trust bundle nor the configured source (" +
+                           status.message() + ") verifies the server");
   }
   options_.log->Warn("The kept trust bundle did not verify the server; the configured source does");
   Trust(std::move(bundle).value(), server);
   // The source may know less than the server does, for instance of who signed this agent's SVID.
   Result<Bundle> whole = server.FetchBundle(true);
   if (whole.ok()) TakeBundle(std::move(whole).value(), server);
+  return OkStatus();
 }
 
 void AgentSelf::TakeBundle(Bundle bundle, ServerApi& server) {

@@ -70,8 +70,9 @@ class AgentSelf {
   // The server has denied a call. Fatal when the agent is banned; else the next Step() attests.
   Outcome OnDenied(const Status& denied);
   // After a failed call: when it failed because the bundle does not verify the server, reads the
-  // configured source again, and takes what it says if that does verify it.
-  void Rebootstrap(ServerApi& server);
+  // configured source again, and takes what it says if that does verify it. An error: why the
+  // server stays unverified.
+  Status Rebootstrap(ServerApi& server);
 
   std::shared_ptr<const Bundle> bundle() const { return trust_.bundle(); }
   // The bundle that the server says now: kept on disk, and trusted from here on. An own SVID that

@@ -76,18 +76,27 @@ TEST_F(AgentSelfTest, AServerThatIsAwayIsNoReasonToStop) {
   EXPECT_TRUE(process.Step().ok());
 }
 
+// Whether the server has given it or not.
+void ExpectAdviceOnce(const std::string& message) {
+  const size_t advice = message.find("`writ token create`");
+  EXPECT_NE(advice, std::string::npos) << message;
+  EXPECT_EQ(message.rfind("`writ token create`"), advice) << message;
+  EXPECT_NE(message.find("--join-token"), std::string::npos) << message;
+}
+
 TEST_F(AgentSelfTest, ARefusedTokenIsFatalAndSaysHowToGetAnother) {
   prover_.token = "wrong";
   Process process(*this);
   Outcome outcome = process.Step();
   EXPECT_TRUE(outcome.fatal);
-  EXPECT_NE(outcome.status.message().find("writ token create"), std::string::npos);
+  ExpectAdviceOnce(outcome.status.message());
   EXPECT_EQ(KeyCount(), 0u);
 
   prover_.token = "";
   Outcome without = Process(*this).Step();
   EXPECT_TRUE(without.fatal);
   EXPECT_NE(without.status.message().find("no join token"), std::string::npos);
+  ExpectAdviceOnce(without.status.message());
 }
 
 TEST_F(AgentSelfTest, ABusyServerIsNotARefusal) {
@@ -213,11 +222,12 @@ TEST_F(AgentSelfTest, AWrongBundleIsRetriedNeverTrusted) {
   Outcome outcome = process.Step();
   EXPECT_EQ(outcome.status.code(), Code::kUnauthenticated) << outcome.status.ToString();
   EXPECT_FALSE(outcome.fatal);
-  process.self->Rebootstrap(*process.server);
+  EXPECT_NE(process.self->Rebootstrap(*process.server).message().find("nor the configured source"),
+            std::string::npos);
   EXPECT_FALSE(process.Step().ok());
   EXPECT_EQ(server_.Calls("Attest"), 0);
   WriteBundleFile();  // the operator repairs it
-  process.self->Rebootstrap(*process.server);
+  EXPECT_TRUE(process.self->Rebootstrap(*process.server).ok());
   EXPECT_TRUE(process.Step().ok());
 }
 
@@ -237,10 +247,10 @@ TEST_F(AgentSelfTest, AKeptBundleThatNoLongerVerifiesTheServerIsReplacedFromTheS
   server_.DropOldAuthorities();
   process.server->Reconnect();
   EXPECT_EQ(process.Call().code(), Code::kUnauthenticated);
-  process.self->Rebootstrap(*process.server);  // the source is outdated as well
+  EXPECT_FALSE(process.self->Rebootstrap(*process.server).ok());  // the source is outdated as well
   EXPECT_EQ(process.Call().code(), Code::kUnauthenticated);
   WriteBundleFile();
-  process.self->Rebootstrap(*process.server);
+  EXPECT_TRUE(process.self->Rebootstrap(*process.server).ok());
   EXPECT_NE(process.Call().code(), Code::kUnauthenticated);
   // The agent's own SVID is of the authority that has gone.
   prover_.token = "t2";
@@ -269,7 +279,8 @@ TEST_F(AgentSelfTest, RebootstrapCanBeTurnedOff) {
   WriteBundleFile();
   process.server->Reconnect();
   EXPECT_EQ(process.Call().code(), Code::kUnauthenticated);
-  process.self->Rebootstrap(*process.server);
+  EXPECT_NE(process.self->Rebootstrap(*process.server).message().find("remove bundle.json"),
+            std::string::npos);
   EXPECT_EQ(process.Call().code(), Code::kUnauthenticated);
 }
 
@@ -289,7 +300,7 @@ TEST_F(AgentSelfTest, InsecureBootstrapIsLoudAndOnlyForTheFirstBundle) {
                        .log = &log_};
   auto connection = impostor.Connect(std::move(api));
   EXPECT_EQ(connection->FetchBundle(true).code(), Code::kUnauthenticated);
-  process.self->Rebootstrap(*connection);
+  EXPECT_FALSE(process.self->Rebootstrap(*connection).ok());
   EXPECT_EQ(connection->FetchBundle(true).code(), Code::kUnauthenticated);
 }
 

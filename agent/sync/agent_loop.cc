@@ -166,7 +166,8 @@ Outcome ThreadedAgentLoop::Step(const std::stop_token& stop) {
     // Attests at the next turn, after a pause: a server that denies each new SVID is not flooded.
     return denied.fatal ? denied : outcome;
   }
-  self_.Rebootstrap(*server_);
+  const Status source = self_.Rebootstrap(*server_);
+  if (!source.ok()) outcome.status = outcome.status.Annotate(source.message());
   return outcome;
 }
 

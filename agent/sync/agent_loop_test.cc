@@ -302,6 +302,11 @@ TEST_F(AgentLoopTest, ReadsTheSourceAgainWhenTheServerChangedItsRoots) {
   MakeLoop();  // a restart, so that it connects anew with the kept bundle
   ASSERT_TRUE(RunFor(minutes(2)).ok());
   EXPECT_EQ(loop_->Ready().code(), Code::kUnavailable);
+  // Each attempt has one line, which says the whole.
+  const auto failed = static_cast<int>(loop_->Counts().turns_failed);
+  EXPECT_GT(failed, 1);
+  EXPECT_EQ(log_.Count("ERROR "), failed);
+  EXPECT_EQ(log_.Count("neither the kept trust bundle nor the configured source"), failed);
   ASSERT_TRUE(WriteFileAtomic(dir_ / "bundle.pem", ToPem(server_.CurrentBundle()), 0644).ok());
   prover_.token = "t2";  // the agent's SVID is of the authority that has gone
   server_.AddToken("t2");

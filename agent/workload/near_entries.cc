@@ -81,6 +81,28 @@ std::string Explain(const Entry& entry, const std::vector<Selector>& missing,
   return text;
 }
 
+// For one that lacks nothing: no change of selectors would help it.
+std::string RemedyOf(const Entry& entry, Time now) {
+  const std::string name = "Entry " + entry.id;
+  const std::string update = "`writ entry update --id " + entry.id;
+  if (entry.selectors.empty()) {
+    return name + " matches nothing: on the server, " + update +
+           " --selector TYPE:VALUE` gives it selectors.";
+  }
+  if (entry.ExpiredAt(now)) {
+    return name + " matches, but has expired: if its ID is still due, " + update +
+           " --expires-at TIME` on the server gives it a later end (0: none); the server deletes "
+           "it within a minute.";
+  }
+  if (entry.store_svid) {
+    return name + " matches, but is for a secret store, and no workload is given such a one: make "
+           "one for workloads without --store-svid, or turn it into one on the server: " +
+           update + " --store-svid=false`.";
+  }
+  return name + " matches, but an older entry has the same hint: on the server, " + update +
+         " --hint HINT` gives it one of its own.";
+}
+
 }  // namespace
 
 std::vector<NearEntry> NearestEntries(const std::vector<PackedEntry>& entries,
@@ -110,7 +132,8 @@ std::vector<NearEntry> NearestEntries(const std::vector<PackedEntry>& entries,
     Entry entry = candidates[i].entry->Unpack();
     std::vector<Selector> missing = MissingOf(entry, process.selectors);
     std::string why = Explain(entry, missing, process, now);
-    nearest.push_back({std::move(entry), std::move(missing), std::move(why)});
+    std::string remedy = missing.empty() ? RemedyOf(entry, now) : std::string();
+    nearest.push_back({std::move(entry), std::move(missing), std::move(why), std::move(remedy)});
   }
   return nearest;
 }

@@ -21,6 +21,7 @@ struct NearEntry {
   Entry entry;
   std::vector<Selector> missing;  // in the entry's order; empty: another reason
   std::string why;                // one sentence
+  std::string remedy;             // what an operator can do when nothing is missing; one sentence
 };
 
 // What is known of the process.

@@ -24,6 +24,7 @@ class NearEntriesTest : public testing::Test {
     return Why();
   }
   std::string Why() { return Nearest().at(0).why; }
+  std::string Remedy() { return Nearest().at(0).remedy; }
 
   FakeClock clock_;
   std::vector<PackedEntry> entries_;
@@ -75,12 +76,18 @@ TEST_F(NearEntriesTest, AnEntryThatMatchesHasAnotherReason) {
   Entry entry = entries_[0].Unpack();
   entry.expires_at = ToUnixSeconds(clock_.Now()) - 1;
   EXPECT_TRUE(WhyNot(entry).starts_with("entry e matches, but expired at ")) << Why();
+  EXPECT_NE(Remedy().find("`writ entry update --id e --expires-at TIME`"), std::string::npos);
   entry.expires_at = 0;
   entry.store_svid = true;
   EXPECT_NE(WhyNot(entry).find("secret store"), std::string::npos) << Why();
+  EXPECT_NE(Remedy().find("`writ entry update --id e --store-svid=false`"), std::string::npos);
   entry.store_svid = false;
   entry.hint = "web";
   EXPECT_NE(WhyNot(entry).find("same hint (web)"), std::string::npos) << Why();
+  EXPECT_NE(Remedy().find("`writ entry update --id e --hint HINT`"), std::string::npos);
+  entry.selectors = {Unix("uid:1")};
+  EXPECT_NE(WhyNot(entry).find("not have unix:uid:1"), std::string::npos) << Why();
+  EXPECT_EQ(Remedy(), "");
 }
 
 }  // namespace

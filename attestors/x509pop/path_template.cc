@@ -105,6 +105,16 @@ Result<PathTemplate> PathTemplate::Parse(std::string_view text) {
   return parsed;
 }
 
+bool PathTemplate::Uses(const std::string PathFacts::*fact) const {
+  return std::ranges::any_of(pieces_, [&](const Piece& piece) { return piece.fact == fact; });
+}
+
+bool PathTemplate::TellsNodesApart() const {
+  return Uses(&PathFacts::fingerprint) || Uses(&PathFacts::serial_number_hex) ||
+         Uses(&PathFacts::svid_path_trimmed) || Uses(&PathFacts::common_name) ||
+         std::ranges::any_of(pieces_, [](const Piece& piece) { return !piece.san_key.empty(); });
+}
+
 Result<std::string> PathTemplate::Expand(const PathFacts& facts) const {
   std::string path;
   for (const Piece& piece : pieces_) {

@@ -37,6 +37,10 @@ class PathTemplate {
   // whether the result is a path is for the caller to see.
   Result<std::string> Expand(const PathFacts& facts) const;
 
+  bool Uses(const std::string PathFacts::*fact) const;
+  // Whether it has a variable that is another for each certificate or SVID, as it should be.
+  bool TellsNodesApart() const;
+
  private:
   struct Piece {
     std::string literal;                         // when neither of the next is set

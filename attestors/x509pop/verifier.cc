@@ -203,6 +203,21 @@ Status CheckSvidPrefix(std::string_view text) {
   return ValidatePath(text);
 }
 
+std::vector<std::string> X509PopWarnings(const X509PopVerifierOptions& options) {
+  const Result<PathTemplate> path_template = TemplateOf(options);
+  if (!path_template.ok()) return {};  // an error, told elsewhere
+  if (options.mode == X509PopMode::kExternalPki &&
+      path_template->Uses(&PathFacts::svid_path_trimmed)) {
+    return {"agent_path_template uses .SVIDPathTrimmed, which is empty in mode external_pki: a "
+            "path that ends with it is refused at every attestation; use .Fingerprint or another "
+            "variable of the certificate"};
+  }
+  if (path_template->TellsNodesApart()) return {};
+  return {"agent_path_template has no variable of the certificate: all nodes become one agent, and "
+          "each attestation takes the one before its SVID; use .Fingerprint or another that is "
+          "unique"};
+}
+
 Result<std::unique_ptr<NodeVerifierFactory>> MakeX509PopVerifier(
     const X509PopVerifierOptions& options, X509PopVerifierNeeds needs) {
   std::vector<Certificate> roots = TRY(ReadRoots(options));

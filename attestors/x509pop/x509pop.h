@@ -65,6 +65,8 @@ Result<std::unique_ptr<NodeVerifierFactory>> MakeX509PopVerifier(
 // For the configuration: InvalidArgument says what is wrong and where in the text.
 Status CheckAgentPathTemplate(std::string_view text);
 Status CheckSvidPrefix(std::string_view text);
+// What is valid, but hardly meant.
+std::vector<std::string> X509PopWarnings(const X509PopVerifierOptions& options);
 
 struct X509PopProverOptions {
   std::string certificate_path;    // PEM, the node's own first

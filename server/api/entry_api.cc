@@ -185,9 +185,14 @@ Result<entry_pb::BatchUpdateEntryResponse> EntryApi::BatchUpdateEntry(
   for (int i = 0; i < request.entries_size(); ++i) {
     auto* result = response.add_results();
     Result<EntryStore::Update> update = UpdateFrom(request.entries(i), mask);
-    if (!update.ok()) {
-      ToProto(update.status(), result->mutable_status());
-      RecordItem(call, "entry.update", request.entries(i).id(), update.status(), std::nullopt);
+    Status status = update.status();
+    // With SPIRE's code, which looks for the entry of that ID.
+    if (status.ok() && request.entries(i).id().empty()) {
+      status = NotFound("failed to update entry: missing entry ID");
+    }
+    if (!status.ok()) {
+      ToProto(status, result->mutable_status());
+      RecordItem(call, "entry.update", request.entries(i).id(), status, std::nullopt);
       continue;
     }
     updates.push_back(std::move(*update));

@@ -199,6 +199,10 @@ TEST_F(EntryApiTest, UpdateRefusesWhatBreaksTheWholeAndWhatIsNotThere) {
   EXPECT_EQ(UpdateOne(change, &mask).code(), static_cast<int>(Code::kInvalidArgument));
   change.set_id("nobody");
   EXPECT_EQ(UpdateOne(change, &mask).code(), static_cast<int>(Code::kNotFound));
+  change.set_id("");
+  const types::Status unnamed = UpdateOne(change, &mask);
+  EXPECT_EQ(unnamed.code(), static_cast<int>(Code::kNotFound));
+  EXPECT_EQ(unnamed.message(), "failed to update entry: missing entry ID");
   mask.set_selectors(true);
   change.clear_selectors();
   EXPECT_EQ(UpdateOne(change, &mask).code(), static_cast<int>(Code::kInvalidArgument));

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -35,19 +36,29 @@ class WhyApi {
                                                       const v1::ExplainIdentityRequest& request);
 
  private:
+  // What stands in the way, and what an operator can do about it: half a sentence each.
+  struct Obstacle {
+    std::string what;
+    std::string remedy;
+  };
   // What lies above an entry.
   struct Ancestry {
-    std::set<std::string> agents;   // IDs of those that are attested
-    std::vector<std::string> gaps;  // one sentence each
+    std::set<std::string> agents;  // IDs of those that are attested
+    std::vector<Obstacle> gaps;
   };
 
   Ancestry Climb(const Entry& entry, Time now) const;
   void AddAliasAgents(const Entry& alias, Ancestry& above) const;
-  void AddEntry(const Entry& entry, Time now, v1::IdentityEntry& out) const;
-  std::vector<std::string> AddAgents(const Ancestry& above, Time now, v1::IdentityEntry& out) const;
+  std::vector<Obstacle> AddEntry(const Entry& entry, Time now, v1::IdentityEntry& out) const;
+  std::vector<Obstacle> AddAgents(const Ancestry& above, Time now, v1::IdentityEntry& out) const;
   static void AddAgent(const Agent& agent, Time now, v1::AgentStanding& out);
-  static std::vector<std::string> AdviceFor(const SpiffeId& id,
-                                            const v1::ExplainIdentityResponse& response);
+  static std::optional<Obstacle> ObstacleOf(const v1::AgentStanding& agent);
+  static Obstacle GapAt(const SpiffeId& parent, const Entry& child);
+  static Obstacle Expired(const Entry& entry, const std::string& what);
+  static std::vector<std::string> AdviceForEntry(const v1::ExplainIdentityResponse& answer,
+                                                 const v1::IdentityEntry& entry,
+                                                 const std::vector<Obstacle>& obstacles);
+  static std::vector<std::string> AdviceForAgent(const v1::AgentStanding& agent);
 
   const TrustDomain td_;
   const Registry* const registry_;  // borrowed

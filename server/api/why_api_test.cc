@@ -111,6 +111,9 @@ TEST_F(WhyApiTest, SaysWhatIsWrongWithTheAgent) {
                   .ok());
   EXPECT_NE(Obstacles(OnlyEntry("/web")).find("is banned"), std::string::npos);
   EXPECT_TRUE(Ask(kAgentPath).as_agent().banned());
+  const std::string evict = "`writ agent evict --spiffe-id " + Id(kAgentPath).text() + "`";
+  EXPECT_NE(Ask(kAgentPath).advice(0).find(evict), std::string::npos);
+  EXPECT_NE(Ask("/web").advice(0).find(evict), std::string::npos);
 }
 
 TEST_F(WhyApiTest, SaysWhatIsWrongWithTheEntry) {
@@ -119,6 +122,42 @@ TEST_F(WhyApiTest, SaysWhatIsWrongWithTheEntry) {
   EXPECT_NE(Obstacles(OnlyEntry("/old")).find("it expired at"), std::string::npos);
   AddEntry("/stored", [](Entry& entry) { entry.store_svid = true; });
   EXPECT_NE(Obstacles(OnlyEntry("/stored")).find("secret store"), std::string::npos);
+}
+
+TEST_F(WhyApiTest, TheAdviceIsTheDeedThatMends) {
+  auto advice = [&](const std::string& path) {
+    const v1::ExplainIdentityResponse response = Ask(path);
+    EXPECT_EQ(response.advice_size(), 1) << path;
+    return response.advice_size() == 1 ? response.advice(0) : "";
+  };
+  const std::string orphan = AddEntry("/orphan");
+  EXPECT_NE(advice("/orphan").find("`writ token create --spiffe-id ALIAS`"), std::string::npos);
+  EXPECT_NE(advice("/orphan").find("`writ entry update --id " + orphan + " --parent-id ALIAS`"),
+            std::string::npos);
+  AddEntry("/node", [&](Entry& entry) {
+    entry.parent_id = Id(kAgentPath);
+    entry.selectors = {{"spiffe_id", Id(kAgentPath).text()}};
+  });
+  AddEntry("/below", [&](Entry& entry) { entry.parent_id = Id("/node"); });
+  EXPECT_TRUE(advice("/below").ends_with(
+      "make another: `writ token create --spiffe-id spiffe://example.org/node`."))
+      << advice("/below");
+  const std::string lost = AddEntry("/lost", [&](Entry& entry) { entry.parent_id = Id("/typo"); });
+  EXPECT_NE(advice("/lost").find("`writ entry update --id " + lost + " --parent-id PARENT`"),
+            std::string::npos);
+
+  AddAgent(kAgentPath);
+  const std::string old = AddEntry(
+      "/old", [&](Entry& entry) { entry.expires_at = ToUnixSeconds(clock_.Now()) - 1; });
+  EXPECT_TRUE(advice("/old").ends_with("`writ entry update --id " + old +
+                                       " --expires-at TIME` (0: none)."))
+      << advice("/old");
+  AddEntry("/under", [&](Entry& entry) { entry.parent_id = Id("/old"); });
+  EXPECT_NE(advice("/under").find("`writ entry update --id " + old + " --expires-at TIME`"),
+            std::string::npos);
+  const std::string stored = AddEntry("/stored", [](Entry& entry) { entry.store_svid = true; });
+  EXPECT_NE(advice("/stored").find("`writ entry update --id " + stored + " --store-svid=false`"),
+            std::string::npos);
 }
 
 TEST_F(WhyApiTest, FollowsParentsThroughEntriesAndAliases) {

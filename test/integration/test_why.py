@@ -46,14 +46,36 @@ def test_a_refusal_leads_to_the_selector_that_is_missing():
         assert answer["agent"]["spiffe_id"].startswith(spiffe_id("/spire/agent/join_token/"))
         assert f"writ why --spiffe-id {answer['agent']['spiffe_id']}" in answer["advice"][-1]
         assert f"writ why --spiffe-id {spiffe_id('/web')}" in answer["advice"][-1], answer
+        assert f"--parent-id {spiffe_id('/node')} " in answer["advice"][0], answer
 
         # The workload itself learns of its selectors, and of no entry.
         own = d.workload_json("why")
         assert f"unix:uid:{os.getuid()}" in own["attestors"][0]["selectors"], own
         assert own["nearest"] == [] and entry not in json.dumps(own), own
+        assert own["agent"] == {"spiffe_id": "", "problem": "", "expires_at": 0, "entries": 0}, own
+        assert "join_token" not in json.dumps(own), own
         assert d.workload_json("why", "--id", denial)["refusal"]["id"] == denial
         table = d.workload("why")
         assert "Selectors found" in table and "What to do" in table, table
+
+
+def test_what_is_wrong_with_a_matching_entry_is_mended_as_advised():
+    with Deployment() as d:
+        d.start_server()
+        d.start_agent()
+        own = f"unix:uid:{os.getuid()}"
+        entry = d.entry("/stored", [own], "/node", "--store-svid")
+        pid = str(os.getpid())
+        wait_until(lambda: admin(d, "--pid", pid)["nearest"], "the entry is at the agent")
+        update = ["entry", "update", "--id", entry, "--store-svid=false"]
+        command = f"`writ {' '.join(update)}`"
+        here = admin(d, "--pid", pid)["advice"]
+        assert any(command in line for line in here), here
+        assert not any("each selector" in line for line in here), here
+        there = d.writ_json("why", "--spiffe-id", spiffe_id("/stored"))["advice"]
+        assert command in there[0], there
+        d.writ(*update)
+        wait_until(lambda: admin(d, "--pid", pid)["identities"], "the identity")
 
 
 def test_what_others_were_refused_is_told_to_operators_alone():
