@@ -13,31 +13,6 @@
 namespace writ {
 namespace {
 
-Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain& td, Log& log) {
-  Notice notice{.sequence = proto.sequence(), .resync = proto.resync()};
-  for (const auto& sent : proto.entries()) {
-    Result<Entry> entry = EntryFromProto(sent, td);
-    if (entry.ok()) {
-      notice.changes.put.emplace_back(*entry);
-      continue;
-    }
-    log.Warn("The server sent a malformed entry; it is left out",
-             {{"entry_id", Printable(sent.id())}, {"error", entry.status()}});
-    if (ValidateEntryId(sent.id()).ok()) notice.changes.removed.push_back(sent.id());
-  }
-  for (const std::string& id : proto.gone_entry_ids()) {
-    if (ValidateEntryId(id).ok()) notice.changes.removed.push_back(id);
-  }
-  if (proto.has_bundle()) {
-    std::vector<std::string> left_out;
-    Result<Bundle> bundle = BundleFromProto(proto.bundle(), td, &left_out);
-    for (const std::string& why : left_out) WarnOfAuthority(why, log);
-    if (!bundle.ok()) return Internal(bundle.status().message()).Annotate("the server's bundle");
-    notice.bundle = std::make_shared<const Bundle>(std::move(*bundle));
-  }
-  return notice;
-}
-
 // One stream, read message by message at the pace of the thread that waits. Lives until gRPC is
 // done with it.
 class Stream final : public grpc::ClientReadReactor<writ::v1::Notice> {
@@ -119,6 +94,31 @@ Status ReadAll(Stream& stream, const TrustDomain& td, Log& log,
 void WarnOfAuthority(const std::string& why, Log& log) {
   log.Warn("The server's bundle has an authority that cannot be used; it is left out",
            {{"reason", why}});
+}
+
+Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain& td, Log& log) {
+  Notice notice{.sequence = proto.sequence(), .resync = proto.resync()};
+  for (const auto& sent : proto.entries()) {
+    Result<Entry> entry = EntryFromProto(sent, td);
+    if (entry.ok()) {
+      notice.changes.put.emplace_back(*entry);
+      continue;
+    }
+    log.Warn("The server sent a malformed entry; it is left out",
+             {{"entry_id", Printable(sent.id())}, {"error", entry.status()}});
+    if (ValidateEntryId(sent.id()).ok()) notice.changes.removed.push_back(sent.id());
+  }
+  for (const std::string& id : proto.gone_entry_ids()) {
+    if (ValidateEntryId(id).ok()) notice.changes.removed.push_back(id);
+  }
+  if (proto.has_bundle()) {
+    std::vector<std::string> left_out;
+    Result<Bundle> bundle = BundleFromProto(proto.bundle(), td, &left_out);
+    for (const std::string& why : left_out) WarnOfAuthority(why, log);
+    if (!bundle.ok()) return Internal(bundle.status().message()).Annotate("the server's bundle");
+    notice.bundle = std::make_shared<const Bundle>(std::move(*bundle));
+  }
+  return notice;
 }
 
 Status FollowNotices(const NoticesCall& call, uint64_t after, const TrustDomain& td, Log& log,

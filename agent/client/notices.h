@@ -22,6 +22,9 @@ namespace writ {
 // Of an authority that BundleFromProto() left out.
 void WarnOfAuthority(const std::string& why, Log& log);
 
+// Fails for a malformed bundle alone.
+Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain& td, Log& log);
+
 // What a stream runs on. Where `over` stops and gRPC has not told of the stream's end, which it
 // loses when a read begins as the connection ends, the stream is left behind with the first two.
 struct NoticesCall {
