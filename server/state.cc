@@ -89,8 +89,8 @@ Status CheckStoreIsThere(const ServerConfig& config) {
   return FailedPrecondition(
       config.sqlite_path + " is empty or not there, though " + KeysDirectory(config) +
       " holds keys of its authorities: is datastore.sqlite.path right, and its disk mounted? "
-      "Otherwise put a backup in its place with `writ-server restore`. To begin anew, with no entry "
-      "and with new authorities, move the keys directory away, too");
+      "Otherwise put a backup in its place with `writ-server restore`. To begin anew, with no "
+      "entry and with new authorities, move the keys directory away, too");
 }
 
 }  // namespace

@@ -12,34 +12,8 @@
 namespace writ {
 namespace {
 
-Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain& td,
-                               ServerFaults& faults) {
-  Notice notice{.sequence = proto.sequence(), .resync = proto.resync()};
-  MalformedEntries malformed;
-  for (const auto& sent : proto.entries()) {
-    Result<Entry> entry = EntryFromProto(sent, td);
-    if (entry.ok()) {
-      notice.changes.put.emplace_back(*entry);
-      continue;
-    }
-    malformed.Add(sent.id(), entry.status());
-    if (ValidateEntryId(sent.id()).ok()) notice.changes.removed.push_back(sent.id());
-  }
-  faults.Tell(malformed);
-  for (const std::string& id : proto.gone_entry_ids()) {
-    if (ValidateEntryId(id).ok()) notice.changes.removed.push_back(id);
-  }
-  if (proto.has_bundle()) {
-    std::vector<std::string> left_out;
-    Result<Bundle> bundle = BundleFromProto(proto.bundle(), td, &left_out);
-    if (!bundle.ok()) return Internal(bundle.status().message()).Annotate("the server's bundle");
-    faults.TellAuthorities(std::move(left_out));
-    notice.bundle = std::make_shared<const Bundle>(std::move(*bundle));
-  }
-  return notice;
-}
-
-// One stream, read message by message at the pace of the thread that waits.
+// One stream, read message by message at the pace of the thread that waits. Lives until gRPC is
+// done with it.
 class Stream final : public grpc::ClientReadReactor<writ::v1::Notice> {
  public:
   Stream(writ::v1::Notices::Stub& server, grpc::ClientContext& context, uint64_t after) {
@@ -101,6 +75,33 @@ Status ReadAll(Stream& stream, const TrustDomain& td, ServerFaults& faults,
 }
 
 }  // namespace
+
+Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain& td,
+                               ServerFaults& faults) {
+  Notice notice{.sequence = proto.sequence(), .resync = proto.resync()};
+  MalformedEntries malformed;
+  for (const auto& sent : proto.entries()) {
+    Result<Entry> entry = EntryFromProto(sent, td);
+    if (entry.ok()) {
+      notice.changes.put.emplace_back(*entry);
+      continue;
+    }
+    malformed.Add(sent.id(), entry.status());
+    if (ValidateEntryId(sent.id()).ok()) notice.changes.removed.push_back(sent.id());
+  }
+  faults.Tell(malformed);
+  for (const std::string& id : proto.gone_entry_ids()) {
+    if (ValidateEntryId(id).ok()) notice.changes.removed.push_back(id);
+  }
+  if (proto.has_bundle()) {
+    std::vector<std::string> left_out;
+    Result<Bundle> bundle = BundleFromProto(proto.bundle(), td, &left_out);
+    if (!bundle.ok()) return Internal(bundle.status().message()).Annotate("the server's bundle");
+    faults.TellAuthorities(std::move(left_out));
+    notice.bundle = std::make_shared<const Bundle>(std::move(*bundle));
+  }
+  return notice;
+}
 
 Status FollowNotices(writ::v1::Notices::Stub& server, grpc::ClientContext& context, uint64_t after,
                      const TrustDomain& td, ServerFaults& faults,

@@ -17,6 +17,10 @@
 
 namespace writ {
 
+// Fails for a malformed bundle alone.
+Result<Notice> NoticeFromProto(const writ::v1::Notice& proto, const TrustDomain& td,
+                               ServerFaults& faults);
+
 // Until the stream ends; the failure is one of what came, or the server's.
 Status FollowNotices(writ::v1::Notices::Stub& server, grpc::ClientContext& context, uint64_t after,
                      const TrustDomain& td, ServerFaults& faults,

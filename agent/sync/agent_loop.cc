@@ -243,8 +243,8 @@ Duration ThreadedAgentLoop::PauseAfter(const Outcome& outcome) {
 }
 
 // What ends meanwhile is taken out of the cache when it ends; what the server tells, and SVIDs that
-// have come, are taken in at once, and what a new subscriber waits for is fetched, unless the server
-// is away: then the next turn does it.
+// have come, are taken in at once, and what a new subscriber waits for is fetched, unless the
+// server is away: then the next turn does it.
 void ThreadedAgentLoop::Wait(Duration pause, const std::stop_token& stop) {
   const MonoTime until = options_.clock->Monotonic() + pause;
   while (!stop.stop_requested()) {

@@ -96,7 +96,8 @@ void X509Fetcher::Queue(Line& line, std::vector<X509Want> wants) {
   const MonoTime now = options_.clock->Monotonic();
   std::erase_if(wants, [&](const X509Want& want) {
     const auto refused = refused_.find(want.entry_id);
-    return in_flight_.contains(want.entry_id) || (refused != refused_.end() && now < refused->second);
+    return in_flight_.contains(want.entry_id) ||
+           (refused != refused_.end() && now < refused->second);
   });
   line.queue.assign(std::make_move_iterator(wants.begin()), std::make_move_iterator(wants.end()));
 }

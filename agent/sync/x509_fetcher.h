@@ -96,7 +96,7 @@ class X509Fetcher {
   uint64_t rejected_ = 0;
 
   mutable Mutex mu_;  // guards Flight::landed
-  std::unique_ptr<WorkerPool> pool_;  // null: not in_flight. The last: what runs on it uses the above
+  std::unique_ptr<WorkerPool> pool_;  // null: not in_flight; what runs on it uses the above
 };
 
 }  // namespace writ

@@ -14,24 +14,30 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build-fuzz"
 CORPUS = ROOT / "test" / "fuzz" / "corpus"
-# Targets of the second program, which needs gRPC.
-WIRE = set(re.findall(r'{"(\w+)", Fuzz', (ROOT / "test/fuzz/targets_wire.cc").read_text()))
+# The programs, and where each lists its targets.
+PROGRAMS = {"writ_fuzz": "targets.cc", "writ_fuzz_wire": "targets_wire.cc",
+            "writ_fuzz_agent": "targets_agent.cc"}
+
+
+def programs_of_targets():
+    return {target: program for program, source in PROGRAMS.items() for target in re.findall(
+        r'{"(\w+)", Fuzz', (ROOT / "test" / "fuzz" / source).read_text())}
 
 
 def main():
+    program_of = programs_of_targets()
     parser = argparse.ArgumentParser(prog="./dev fuzz", description=__doc__)
-    parser.add_argument("target", nargs="?", help="one of: " + ", ".join(
-        sorted(p.name for p in CORPUS.iterdir())))
+    parser.add_argument("target", nargs="?", choices=sorted(program_of), metavar="target",
+                        help="one of: " + ", ".join(sorted(program_of)))
     parser.add_argument("seconds", nargs="?", type=int, default=60, help="for each target")
     options = parser.parse_args()
     subprocess.run(["cmake", "-S", ROOT, "-B", BUILD, "-G", "Ninja", "-DWRIT_FUZZ=ON",
                     "-DWRIT_SANITIZE=fuzzer-no-link,address,undefined", "-DWRIT_TESTS=OFF",
                     "-DCMAKE_C_COMPILER=clang-14",
                     "-DCMAKE_CXX_COMPILER=clang++-14"], check=True, stdout=subprocess.DEVNULL)
-    targets = [options.target] if options.target else sorted(p.name for p in CORPUS.iterdir())
-    program_of = {target: "writ_fuzz_wire" if target in WIRE else "writ_fuzz"
-                  for target in targets}
-    subprocess.run(["ninja", "-C", BUILD, *sorted(set(program_of.values()))], check=True)
+    targets = [options.target] if options.target else sorted(program_of)
+    subprocess.run(["ninja", "-C", BUILD, *sorted({program_of[target] for target in targets})],
+                   check=True)
     for target in targets:
         found = BUILD / "found" / target
         found.mkdir(parents=True, exist_ok=True)

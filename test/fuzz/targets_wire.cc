@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fuzz targets of the edges: TLS peers, the conversion of each side's messages, what the kernel
-// says of a process, and a daemon's settings. Apart from targets.cc because they need gRPC.
-#include <google/protobuf/stubs/logging.h>
+// The fuzz targets of the server's edge: TLS peers, the conversion of messages, calls of its API,
+// what the kernel says of a process, and its settings. Apart from targets.cc as they need gRPC.
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,12 @@
 #include "core/net/test_tls.h"
 #include "core/net/tls_session.h"
 #include "server/api/convert.h"
+#include "server/api/expires_before.h"
 #include "server/config.h"
 #include "spire/api/server/agent/v1/agent.pb.h"
 #include "spire/api/server/entry/v1/entry.pb.h"
+#include "test/fuzz/messages.h"
+#include "test/fuzz/server_calls.h"
 #include "test/fuzz/targets.h"
 
 namespace writ {
@@ -25,18 +29,6 @@ namespace {
 
 constexpr int kHandshakeStepsMax = 100;
 constexpr size_t kPeerBytesMax = 64 << 10;  // which a socket takes at once
-
-const TrustDomain& ExampleOrg() {
-  static const TrustDomain td = *TrustDomain::Parse("example.org");
-  return td;
-}
-
-template <class Message>
-bool Parse(std::string_view input, Message* message) {
-  static const auto quiet = google::protobuf::SetLogHandler(nullptr);  // of what it refuses
-  (void)quiet;
-  return message->ParseFromArray(input.data(), static_cast<int>(input.size()));
-}
 
 // An entry that the server takes is one that it can say again, and that an agent takes.
 void FuzzEntryMessage(std::string_view input) {
@@ -75,6 +67,31 @@ void FuzzFilterMessage(std::string_view input) {
   (void)WorkloadIdFrom(ExampleOrg(), &filter.by_spiffe_id());
   (void)AgentIdFrom(ExampleOrg(), &filter.by_spiffe_id());
   (void)TrustDomainFrom(filter.by_spiffe_id().trust_domain());
+}
+
+// What is read is written again in UTC, and read as the same moment.
+void FuzzExpiresBefore(std::string_view input) {
+  using namespace std::chrono;
+  const Result<int64_t> moment = ParseExpiresBefore(input);
+  if (!moment.ok()) return;
+  const sys_seconds time{seconds(*moment)};
+  const year_month_day date(floor<days>(time));
+  const hh_mm_ss hour(time - floor<days>(time));
+  const int year = static_cast<int>(date.year());
+  if (year < 0 || year > 9999) return;  // its offset leads out of what can be written
+  char text[64];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02u %02d:%02d:%02d +0000 +00", year,
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(hour.hours().count()), static_cast<int>(hour.minutes().count()),
+                static_cast<int>(hour.seconds().count()));
+  const Result<int64_t> again = ParseExpiresBefore(text);
+  CHECK(again.ok() && *again == *moment);
+}
+
+void FuzzPageToken(std::string_view input) {
+  Result<int64_t> place = PlaceFrom(input);
+  if (!place.ok() || input.empty()) return;
+  CHECK(*PlaceFrom(std::to_string(*place)) == *place);
 }
 
 void FuzzBundleMessage(std::string_view input) {
@@ -144,8 +161,12 @@ void FuzzSettings(std::string_view input) {
 constexpr FuzzTarget kTargets[] = {
     {"bundle_message", FuzzBundleMessage},
     {"entry_message", FuzzEntryMessage},
+    {"expires_before", FuzzExpiresBefore},
     {"filter_message", FuzzFilterMessage},
+    {"page_token", FuzzPageToken},
     {"proc_status", FuzzProcStatus},
+    {"server_call", FuzzServerCall},
+    {"server_stream", FuzzServerStream},
     {"settings", FuzzSettings},
     {"svid_message", FuzzSvidMessage},
     {"tls_client", FuzzTlsClient},

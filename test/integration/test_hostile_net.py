@@ -4,25 +4,37 @@
 others get their answers, memory stays bounded and the cause is logged once."""
 
 import contextlib
+import fcntl
+import json
 import pathlib
 import resource
-import socket
+import ssl
+import struct
 import sys
+import termios
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 # pylint: disable=wrong-import-position
 import http2
-from harness import (SANITIZED, Deployment, expect, own_uid, run_tests, tests_of,
+from harness import (SANITIZED, Deployment, expect, own_uid, run_tests, spiffe_id, tests_of,
                      wait_until)
 
 FETCH_X509 = "/SpiffeWorkloadAPI/FetchX509SVID"
 FETCH_JWT = "/SpiffeWorkloadAPI/FetchJWTSVID"
 ATTEST = "/spire.api.server.agent.v1.Agent/AttestAgent"
+EXPLAIN = "/writ.v1.AgentWhy/ExplainWorkload"
 GET_BUNDLE = "/spire.api.server.bundle.v1.Bundle/GetBundle"
 LIST_ENTRIES = "/spire.api.server.entry.v1.Entry/ListEntries"
+RESOURCE_EXHAUSTED = 8
 VANISHING_CLIENTS = 10_000
-STUCK_READERS = 200
+STUCK_READERS = 100
+STUCK_IDENTITIES = 250
+STUCK_BYTES_MIN = 100_000  # of an answer of 300 kB, where a socket's buffer takes 200
+STUCK_CHANGES = 15  # 450 MB, were each of them to wait for its reader
+STUCK_CLIENTS = 20  # of the server
+STUCK_CALLS = 1000  # of each
 SILENT_CLIENTS = 20  # of each kind, on each socket
+GARBAGE_SECONDS_MAX = 5  # below the deadline that silence has
 CLOSED_SECONDS_MAX = 30  # the first bytes have a deadline of 10 s
 RESET_CALLS = 30_000  # 600 MB, were each of them to stay
 GROWTH_MIB_MAX = 150 * (8 if SANITIZED else 1)
@@ -107,7 +119,7 @@ def is_closed(connection):
         while connection.recv(1 << 16):
             pass
         return True
-    except BlockingIOError:
+    except (BlockingIOError, ssl.SSLWantReadError):
         return False
     except OSError:
         return connection.fileno() >= 0
@@ -130,26 +142,87 @@ def test_clients_that_vanish_leave_nothing_behind():
         expect(growth < GROWTH_MIB_MAX, f"the agent grew by {growth} MiB")
 
 
+def write_entries(deployment):
+    """Many identities for this process, so that its answer is larger than a socket's buffer."""
+    path = deployment.directory / "entries.json"
+    path.write_text(json.dumps({"entries": [
+        {"id": f"many-{number}", "spiffe_id": spiffe_id(f"/many/{number}"),
+         "parent_id": spiffe_id("/node"), "selectors": [own_uid()]}
+        for number in range(STUCK_IDENTITIES)]}))
+    deployment.writ("entry", "create", "--file", str(path))
+    wait_until(lambda: deployment.workload("svid", "fetch", "x509").count(spiffe_id("/many/")) ==
+               STUCK_IDENTITIES, "all identities are served")
+
+
+def pending_bytes(client):
+    return struct.unpack("i", fcntl.ioctl(client, termios.FIONREAD, bytes(4)))[0]
+
+
+def change(deployment, hint):
+    deployment.writ("entry", "update", "--id", "many-0", "--hint", hint)
+    wait_until(lambda: hint in deployment.workload("svid", "fetch", "x509"),
+               "a change arrives elsewhere")
+
+
 def test_readers_that_do_not_read_hold_up_nobody():
+    """Of workloads, by the two ways to take nothing: a window that is never opened, and an open one
+    before a socket whose buffer is full."""
     with served() as deployment, contextlib.ExitStack() as stuck:
-        for _ in range(STUCK_READERS):
+        agent = deployment.agents["agent"]
+        write_entries(deployment)
+        resident = resident_mib(agent)
+        windows = [0, http2.WINDOW_BYTES_MAX] * (STUCK_READERS // 2)
+        clients = []
+        for window in windows:
             client = stuck.enter_context(http2.unix(deployment.workload_socket()))
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-            client.sendall(call(FETCH_X509))
-        deployment.entry("/second", [own_uid()], "/node")
-        wait_until(lambda: "/second" in deployment.workload("svid", "fetch", "x509"),
-                   "a change arrives elsewhere")
+            client.sendall(http2.greeting_with_window(window) + http2.unary_call(1, FETCH_X509))
+            clients.append(client)
+        full = clients[1::2]
+        wait_until(lambda: all(pending_bytes(client) > STUCK_BYTES_MIN for client in full),
+                   "the buffers are full")
+        change(deployment, "first")
+        pending = [pending_bytes(client) for client in clients]
+        for number in range(STUCK_CHANGES):
+            change(deployment, f"change-{number}")
+        expect(pending == [pending_bytes(client) for client in clients], "none of them was stuck")
+        growth = resident_mib(agent) - resident
+        expect(growth < GROWTH_MIB_MAX, f"the agent grew by {growth} MiB")
         expect_service(deployment)
+
+        # Who reads on gets what was on its way, and then the last state alone.
+        hints = [f"change-{number}".encode() for number in range(STUCK_CHANGES)]
+        read = b""
+        while hints[-1] not in read:
+            read += full[0].recv(1 << 16)
+        told = [hint for hint in hints if bytes([len(hint)]) + hint in read]
+        expect(len(told) <= 2, f"{told} waited for a reader")
+
+
+def test_clients_of_the_server_that_do_not_read_hold_up_nobody():
+    with served() as deployment, contextlib.ExitStack() as stuck:
+        resident = resident_mib(deployment.server)
+        for _ in range(STUCK_CLIENTS):
+            client = stuck.enter_context(http2.tls(deployment.port))
+            with contextlib.suppress(OSError):  # the server ends those whose client has its share
+                client.sendall(http2.greeting_with_window(0))
+                for number in range(STUCK_CALLS):
+                    client.sendall(http2.unary_call(2 * number + 1, GET_BUNDLE))
+        expect_service(deployment)
+        growth = resident_mib(deployment.server) - resident
+        expect(growth < GROWTH_MIB_MAX, f"the server grew by {growth} MiB")
 
 
 def test_messages_that_are_too_large_are_refused():
-    five_mib = (5 << 20).to_bytes(4, "big")
+    large = bytes(5 << 20)
+    paths = [FETCH_X509, EXPLAIN, GET_BUNDLE, GET_BUNDLE]
     with served() as deployment:
-        for _, connect in sockets(deployment):
-            with connect() as client:
-                client.sendall(call(FETCH_X509, b"\0" + five_mib + bytes(1000), flags=0))
-                with contextlib.suppress(OSError):
-                    client.sendall(http2.frame(http2.DATA, 0, 1, bytes(1 << 14)) * 400)
+        for (daemon, connect), path in zip(sockets(deployment), paths):
+            with http2.Session(connect()) as session:
+                status = session.status_of(path, large)
+                expect(status == RESOURCE_EXHAUSTED, f"{daemon.name}: {path} gives {status}")
+            with connect() as client:  # one that is announced and never whole
+                client.sendall(call(path, b"\0" + len(large).to_bytes(4, "big") + bytes(1000),
+                                    flags=0))
             with connect() as client:  # a frame of 16 MiB, larger than what is allowed
                 client.sendall(http2.greeting() + b"\xff\xff\xff\0\0\0\0\0\1")
                 wait_until(lambda client=client: is_closed(client), "it is ended")
@@ -157,15 +230,19 @@ def test_messages_that_are_too_large_are_refused():
 
 
 def test_garbage_ends_its_connection_alone():
+    def is_ended_by(connect, garbage):
+        with connect() as client:
+            client.sendall(garbage)
+            wait_until(lambda: is_closed(client), f"{garbage[:40]} ends its connection",
+                       GARBAGE_SECONDS_MAX)
+
     with served() as deployment:
         for _, connect in sockets(deployment):
             for garbage in (b"GET / HTTP/1.1\r\n\r\n", bytes(100), b"\xff" * 5000,
                             http2.greeting() + b"\xff" * 5000,
                             http2.greeting() + http2.frame(http2.HEADERS, 4, 1, b"\xff" * 50)):
-                with connect() as client:
-                    client.sendall(garbage)
-        with http2.tcp(deployment.port) as client:
-            client.sendall(b"\x16\x03\x01\x40\x00" + b"\xff" * 100)
+                is_ended_by(connect, garbage)
+        is_ended_by(lambda: http2.tcp(deployment.port), b"\x16\x03\x01\x00\x64" + b"\xff" * 100)
         expect_service(deployment)
 
 

@@ -49,7 +49,7 @@ class Relay:
 
 
 def start_agents(deployment, sources):
-    """All at once: under a sanitizer, making a token takes longer than the turn that they wait for."""
+    """All at once: under a sanitizer, making a token takes longer than their turn."""
     made = []
     for number, source in enumerate(sources):
         relay = Relay(source, deployment.port)

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the targets of the edges read their input: as one message, or as several of a stream.
+#pragma once
+
+#include <google/protobuf/stubs/logging.h>
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "core/spiffe/id.h"
+
+namespace writ {
+
+inline const TrustDomain& ExampleOrg() {
+  static const TrustDomain td = *TrustDomain::Parse("example.org");
+  return td;
+}
+
+template <class Message>
+bool Parse(std::string_view input, Message* message) {
+  static const auto quiet = google::protobuf::SetLogHandler(nullptr);  // of what it refuses
+  (void)quiet;
+  return message->ParseFromArray(input.data(), static_cast<int>(input.size()));
+}
+
+// Each behind its length, in two bytes; what is cut counts as it is.
+inline std::vector<std::string_view> SplitMessages(std::string_view input) {
+  std::vector<std::string_view> messages;
+  while (input.size() >= 2) {
+    const size_t bytes = static_cast<unsigned char>(input[0]) << 8 |
+                         static_cast<unsigned char>(input[1]);
+    messages.push_back(input.substr(2, bytes));
+    input.remove_prefix(std::min(input.size(), 2 + bytes));
+  }
+  return messages;
+}
+
+}  // namespace writ
