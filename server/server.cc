@@ -251,6 +251,7 @@ Time WiredServer::CloseStaleConnections() {
 
 Time WiredServer::StepHealth() {
   Status ready = state_->store->Check(/*deep=*/false);
+  if (ready.ok()) ready = state_->audit->Check();
   Time now = kit_.clock->Now();
   const std::shared_ptr<const X509Ca> ca = state_->authorities->CurrentX509();
   if (ready.ok() && (ca->tainted || ca->certificate.not_after() <= now)) {

@@ -29,5 +29,19 @@ TEST(LogRateTest, LeavesOutWhatIsTooMuchAndSaysHowManyThatWere) {
   EXPECT_EQ(rate.Take(), std::nullopt);
 }
 
+TEST(LogRateTest, TellsOneCauseOnceAMinute) {
+  FakeClock clock;
+  LogRate rate(&clock);
+  EXPECT_EQ(rate.Take("full"), 0u);
+  EXPECT_EQ(rate.Take("full"), std::nullopt);
+  EXPECT_EQ(rate.Take("full"), std::nullopt);
+  EXPECT_EQ(rate.Take("broken"), 2u);
+  EXPECT_EQ(rate.Take("full"), 0u);
+  clock.Advance(std::chrono::minutes(1));
+  EXPECT_EQ(rate.Take("full"), 0u);
+  EXPECT_EQ(rate.Take(), 0u);
+  EXPECT_EQ(rate.Take(), 0u);
+}
+
 }  // namespace
 }  // namespace writ

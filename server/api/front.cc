@@ -164,7 +164,8 @@ void Front::LogOutcome(const Call& call, const Status& outcome) const {
                    : outcome.code() == Code::kPermissionDenied ? LogLevel::kWarn
                                                                : LogLevel::kInfo;
   if (!options_.log->Enabled(level)) return;
-  std::optional<size_t> left_out = failures_.Take();
+  const bool ours = level == LogLevel::kError;  // a disk that is full fails all calls alike
+  std::optional<size_t> left_out = failures_.Take(ours ? outcome.message() : std::string_view());
   if (!left_out) return;
   Log::Fields fields = {
       {"method", call.row->full_name}, {"caller", call.caller.actor}, {"error", outcome}};

@@ -41,6 +41,9 @@ class AuditLog {
   // The same for a caller that may block.
   virtual Status Append(std::span<const AuditEvent> events) = 0;
   Status Append(const AuditEvent& event) { return Append(std::span(&event, 1)); }
+  // OK while events are written. Where the last one could not be, this tries one that says so
+  // ("audit_log.resume") and returns what came of it.
+  virtual Status Check() = 0;
   // Goes on in a new file where the old one was moved away (log rotation, SIGHUP). A failure leaves
   // the file in use as it is.
   virtual Status Reopen() = 0;

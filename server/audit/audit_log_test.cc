@@ -160,6 +160,23 @@ TEST_F(AuditLogTest, FullDiskIsUnavailableLeavesNoPartialLineAndPasses) {
   EXPECT_EQ(*Lines()[1].Find("subject")->AsString(), "after");
 }
 
+TEST_F(AuditLogTest, CheckTellsWhetherEventsAreWrittenAndTriesAnew) {
+  std::unique_ptr<AuditLog> log = Open();
+  EXPECT_TRUE(log->Check().ok());
+  ASSERT_TRUE(log->Append(Event("before")).ok());
+  {
+    FileSizeLimit limit(Content().size() + 20);
+    EXPECT_TRUE(log->Check().ok());  // nothing has failed yet
+    EXPECT_EQ(log->Append(Event("during")).code(), Code::kUnavailable);
+    EXPECT_EQ(log->Check().code(), Code::kUnavailable);
+  }
+  EXPECT_TRUE(log->Check().ok());
+  EXPECT_TRUE(log->Check().ok());
+  ASSERT_EQ(Lines().size(), 2u);
+  EXPECT_EQ(*Lines()[1].Find("action")->AsString(), "audit_log.resume");
+  EXPECT_NE(Lines()[1].Find("after"), nullptr);
+}
+
 TEST_F(AuditLogTest, ReopenGoesOnInANewFile) {
   std::unique_ptr<AuditLog> log = Open();
   ASSERT_TRUE(log->Append(Event("1")).ok());

@@ -31,6 +31,7 @@ class FileAuditLog final : public AuditLog {
   void AppendThen(std::span<const AuditEvent> events, std::function<void(Status)> done) override
       EXCLUDES(mu_);
   Status Append(std::span<const AuditEvent> events) override EXCLUDES(mu_);
+  Status Check() override EXCLUDES(mu_);
   Status Reopen() override EXCLUDES(mu_);
 
  private:
@@ -51,6 +52,7 @@ class FileAuditLog final : public AuditLog {
   std::deque<Waiting> queue_ GUARDED_BY(mu_);
   bool led_ GUARDED_BY(mu_) = false;
   bool closing_ GUARDED_BY(mu_) = false;
+  Status last_ GUARDED_BY(mu_);    // what came of the last lines
   std::optional<AuditFile> file_;  // used by the leader alone; none after a failure
   Thread writer_;                  // leads where nobody who waits can
 };
@@ -114,6 +116,7 @@ void FileAuditLog::WriteBatch() {
   const Status status = WriteLines(lines);
   for (Waiting& waiting : batch) waiting.done(status);
   mu_.Lock();
+  last_ = status;
   led_ = false;
   changed_.NotifyAll();
 }
@@ -143,6 +146,20 @@ Status FileAuditLog::WriteLines(const std::string& lines) {
   Status status = file_->Append(lines);
   if (!status.ok()) file_.reset();
   return status;
+}
+
+Status FileAuditLog::Check() {
+  Status last;
+  {
+    MutexLock lock(mu_);
+    last = last_;
+  }
+  if (last.ok()) return last;
+  return Append(AuditEvent{.action = "audit_log.resume",
+                           .outcome = "ok",
+                           .actor = "server",
+                           .subject = path_,
+                           .details = {{"after", Json(std::string(last.message()))}}});
 }
 
 Status FileAuditLog::Reopen() {

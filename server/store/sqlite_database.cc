@@ -19,6 +19,12 @@ constexpr size_t kReadersMax = 8;
 constexpr size_t kWritesPerCommitMax = 64;
 constexpr mode_t kFileMode = 0600;
 
+// What it lies on, or is, is in the way: not what was asked for.
+bool IsDiskFailure(const Status& status) {
+  return status.code() == Code::kUnavailable || status.code() == Code::kDataLoss ||
+         status.code() == Code::kInternal;
+}
+
 Status Closed() { return Unavailable("the store is closed: the server is stopping"); }
 
 // SQLite gives its -wal and -shm files the mode of the database.
@@ -98,6 +104,9 @@ void SqliteDatabase::Lead(const Waiting& own) {
     mu_.Unlock();
     Commit(batch, listener);
     mu_.Lock();
+    writes_fail_ = std::ranges::any_of(batch, [](const Waiting* waiting) {
+      return IsDiskFailure(waiting->status);
+    });
     for (Waiting* waiting : batch) waiting->done = true;
     changed_.NotifyAll();
   }
@@ -144,6 +153,11 @@ Status SqliteDatabase::RunOne(Waiting& waiting, SqliteWrite& write) {
 
 Status SqliteDatabase::RollBack() {
   return writer_->InTransaction() ? writer_->Run("ROLLBACK") : OkStatus();
+}
+
+bool SqliteDatabase::WritesFail() const {
+  MutexLock lock(mu_);
+  return writes_fail_;
 }
 
 // Waits for a batch that runs, so that the old listener is not called once this returns.

@@ -51,6 +51,8 @@ class SqliteDatabase {
   Status Write(const WriteBody& body) EXCLUDES(mu_);
   // Runs `body` against one consistent state.
   Status Read(const ReadBody& body) EXCLUDES(mu_);
+  // Whether one of the last writes failed for what the database is or lies on.
+  bool WritesFail() const EXCLUDES(mu_);
   void SetListener(Listener listener) EXCLUDES(mu_);
   Status Close() EXCLUDES(mu_);
 
@@ -72,10 +74,11 @@ class SqliteDatabase {
   void GiveBackReader(std::unique_ptr<Sqlite> reader) EXCLUDES(mu_);
 
   const std::string path_;
-  Mutex mu_;
+  mutable Mutex mu_;
   CondVar changed_;  // a batch is done, the lead is free, or a reader came back
   std::vector<Waiting*> queue_ GUARDED_BY(mu_);
   bool led_ GUARDED_BY(mu_) = false;
+  bool writes_fail_ GUARDED_BY(mu_) = false;
   bool closing_ GUARDED_BY(mu_) = false;  // no new writes
   bool closed_ GUARDED_BY(mu_) = false;   // and no new reads
   Listener listener_ GUARDED_BY(mu_);

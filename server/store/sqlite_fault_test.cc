@@ -44,6 +44,20 @@ TEST_F(SqliteFaultTest, FullDiskIsUnavailableAndPasses) {
   EXPECT_EQ(store_->changes().Since(0, 10)->size(), 2u);
 }
 
+TEST_F(SqliteFaultTest, TheCheckTellsThatWritesFailUntilTheyDoNot) {
+  ASSERT_TRUE(Create("before").ok());
+  disk_.FailAfter(0, SQLITE_FULL);
+  EXPECT_TRUE(store_->Check(false).ok());  // nothing has failed yet
+  EXPECT_FALSE(Create("during").ok());
+  EXPECT_EQ(store_->Check(false).code(), Code::kUnavailable);
+  EXPECT_EQ(store_->Check(false).code(), Code::kUnavailable);
+  disk_.Heal();
+  EXPECT_TRUE(store_->Check(false).ok());
+  EXPECT_EQ(store_->changes().Since(0, 10)->size(), 1u);  // it changed nothing
+  EXPECT_EQ(Create("before").code(), Code::kAlreadyExists);
+  EXPECT_TRUE(store_->Check(false).ok());
+}
+
 TEST_F(SqliteFaultTest, EachKindOfFaultSaysWhatToDo) {
   const std::pair<int, const char*> faults[] = {
       {SQLITE_IOERR_WRITE, "check its disk"},

@@ -89,6 +89,11 @@ class SqliteStore final : public Store {
 
 Status SqliteStore::Check(bool deep) {
   if (deep) return CheckSqliteStore(path_);
+  if (db_->WritesFail()) {
+    return db_->Write([](SqliteWrite& write) {
+      return write.db.Run("UPDATE meta SET value = value WHERE key = 'closed_cleanly'");
+    });
+  }
   return db_->Read([](Sqlite& db) -> Status {
     TRY(db.Number("SELECT value FROM meta WHERE key = 'closed_cleanly'"));
     return OkStatus();

@@ -28,6 +28,10 @@ class FakeAudit final : public AuditLog {
     ++appends_;
     return OkStatus();
   }
+  Status Check() override {
+    MutexLock lock(mu_);
+    return failure_;
+  }
   Status Reopen() override { return OkStatus(); }
 
   // Every later Append() answers this; OK ends it.

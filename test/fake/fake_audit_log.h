@@ -24,6 +24,10 @@ class FakeAuditLog final : public AuditLog {
     events_.insert(events_.end(), events.begin(), events.end());
     return OkStatus();
   }
+  Status Check() override {
+    MutexLock lock(mu_);
+    return failure_;
+  }
   Status Reopen() override { return OkStatus(); }
 
   // OK ends it.

@@ -75,9 +75,9 @@ class Answers final : public EntryStream {
 // Nothing is put twice, nothing goes that was not held, and nothing is both.
 void FuzzSyncAnswers(std::string_view input) {
   const FakeHeldEntries held = {{"a", 1}, {"b", 2}, {"c", 3}};
-  FakeLog log;
+  MalformedEntries malformed;
   Answers stream(input);
-  const Result<EntryChanges> changes = SyncEntryStream(stream, held, ExampleOrg(), log);
+  const Result<EntryChanges> changes = SyncEntryStream(stream, held, ExampleOrg(), malformed);
   if (!changes.ok()) return;
   const auto after = [](const PackedEntry& a, const PackedEntry& b) { return a.id() >= b.id(); };
   CHECK(std::ranges::adjacent_find(changes->put, after) == changes->put.end());
