@@ -163,46 +163,6 @@ TEST_F(WorkloadApiJwtTest, AProcessThatFloodsLeavesOthersTheirWaits) {
   for (size_t i = 1; i < flood.size(); ++i) EXPECT_TRUE(statuses[i].ok());
 }
 
-TEST_F(WorkloadApiJwtTest, AProcessThatFloodsLeavesOthersTheirWaits) {
-  constexpr size_t kShare = kJwtCallersWaitingMax / kJwtProcessesPerPlaces;
-  struct Call {
-    std::unique_ptr<grpc::ClientContext> context = Context();
-    JWTSVIDRequest request;
-    JWTSVIDResponse response;
-  };
-  ApplyOneIdentity();
-  OtherProcess other(socket_);
-  const auto stub = SpiffeWorkloadAPI::NewStub(other.Channel());
-  jwt_.Fail(Unavailable("server away"));
-  std::vector<Call> flood(kShare + 1);
-  Mutex mu;
-  CondVar ended;
-  std::vector<grpc::Status> statuses;
-  const auto await = [&](size_t count) {
-    MutexLock lock(mu);
-    while (statuses.size() < count) ended.Wait(mu);
-  };
-  for (size_t i = 0; i < flood.size(); ++i) {
-    flood[i].request.add_audience("flood " + std::to_string(i));
-    stub_->async()->FetchJWTSVID(flood[i].context.get(), &flood[i].request, &flood[i].response,
-                                 [&](const grpc::Status& status) {
-                                   MutexLock lock(mu);
-                                   statuses.push_back(status);
-                                   ended.NotifyAll();
-                                 });
-  }
-  await(1);
-  EXPECT_NE(statuses[0].error_message().find("its share of waits"), std::string::npos);
-  jwt_.Fail(OkStatus());
-  JWTSVIDRequest request;
-  request.add_audience("x");
-  const grpc::Status status = stub->FetchJWTSVID(Context().get(), request, &fetched_);
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  const Thread time = LetTimePass();
-  await(flood.size());
-  for (size_t i = 1; i < flood.size(); ++i) EXPECT_TRUE(statuses[i].ok());
-}
-
 TEST_F(WorkloadApiJwtTest, FetchThatWaitsEndsWhenTheAgentStops) {
   ApplyOneIdentity();
   jwt_.Fail(Unavailable("server away"));

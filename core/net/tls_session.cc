@@ -90,7 +90,8 @@ Result<SslContextPtr> MakeSslContext(TlsSide side, const TlsIdentity* identity) 
   SslContextPtr context(SSL_CTX_new(method), SSL_CTX_free);
   if (context == nullptr) return OpensslFailure("make a TLS context");
   SSL_CTX* raw = context.get();
-  SSL_CTX_set_options(raw, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_options(raw, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                               SSL_OP_CLEANSE_PLAINTEXT);
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(raw, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                             SSL_MODE_RELEASE_BUFFERS);

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/base/secret.h"
 #include "core/net/http2_frames.h"
 
 namespace writ {
@@ -45,7 +46,7 @@ int Tunnel::ReadWire(std::span<char> buffer) {
 
 Result<bool> Tunnel::CollectPreface() {
   std::array<char, 4096> buffer;
-  while (down_.size() < kHttp2Preface.size()) {
+  while (down_.view().size() < kHttp2Preface.size()) {
     int count = ReadWire(buffer);
     if (count == 0) return false;
     if (count < 0) {
@@ -53,9 +54,9 @@ Result<bool> Tunnel::CollectPreface() {
       return Unavailable("the peer left before it spoke");
     }
     std::string_view bytes(buffer.data(), static_cast<size_t>(count));
-    down_.append(bytes);
-    size_t seen = std::min(down_.size(), kHttp2Preface.size());
-    if (down_.compare(0, seen, kHttp2Preface.substr(0, seen)) != 0) {
+    down_.Append(bytes);
+    const std::string_view begun = down_.view().substr(0, kHttp2Preface.size());
+    if (!kHttp2Preface.starts_with(begun)) {
       return InvalidArgument("the peer does not speak HTTP/2");
     }
     if (watch_ != nullptr) TRY(watch_->FromWire(bytes));
@@ -64,6 +65,13 @@ Result<bool> Tunnel::CollectPreface() {
 }
 
 Tunnel::Progress Tunnel::Pump(std::span<char> scratch) {
+  size_t used = 0;  // at most, of scratch
+  const Progress progress = Move(scratch, used);
+  Wipe(scratch.data(), used);
+  return progress;
+}
+
+Tunnel::Progress Tunnel::Move(std::span<char> scratch, size_t& used) {
   if (plain_ended_ && !plain_gone_) NoticePlainGone();
   bool down_blocked = false;
   bool up_blocked = false;
@@ -71,12 +79,12 @@ Tunnel::Progress Tunnel::Pump(std::span<char> scratch) {
   while (!down_blocked || !up_blocked) {
     if (turns_left-- == 0) return Progress::kMore;
     if (!down_blocked) {
-      Step step = Down(scratch);
+      Step step = Down(scratch, used);
       if (step == Step::kEnded) return Progress::kEnded;
       down_blocked = step == Step::kBlocked;
     }
     if (!up_blocked) {
-      Step step = Up(scratch);
+      Step step = Up(scratch, used);
       if (step == Step::kEnded) return Progress::kEnded;
       up_blocked = step == Step::kBlocked;
     }
@@ -84,7 +92,7 @@ Tunnel::Progress Tunnel::Pump(std::span<char> scratch) {
   return wire_ended_ && wire_shut_ ? Progress::kEnded : Progress::kBlocked;
 }
 
-Tunnel::Step Tunnel::Down(std::span<char> scratch) {
+Tunnel::Step Tunnel::Down(std::span<char> scratch, size_t& used) {
   if (!FlushDown()) return Step::kBlocked;
   if (wire_ended_) {
     EndPlain();
@@ -96,31 +104,31 @@ Tunnel::Step Tunnel::Down(std::span<char> scratch) {
     wire_ended_ = true;
     return failure_.ok() ? Step::kMoved : Step::kEnded;
   }
+  used = std::max(used, static_cast<size_t>(count));
   if (plain_gone_) return Step::kMoved;  // thrown away: nobody reads it
   std::string_view bytes(scratch.data(), static_cast<size_t>(count));
   if (watch_ != nullptr && !Allowed(watch_->FromWire(bytes))) return Step::kEnded;
-  down_.assign(bytes);
+  down_.Append(bytes);
   return Step::kMoved;
 }
 
 // True when nothing is left.
 bool Tunnel::FlushDown() {
-  if (down_.empty()) return true;
   while (!down_.empty()) {
-    ssize_t sent = send(plain_.get(), down_.data(), down_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const std::string_view bytes = down_.view();
+    ssize_t sent = send(plain_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) {
       if (WouldBlock()) return false;
       plain_gone_ = true;
-      down_.clear();
+      down_.Clear();
       break;
     }
-    down_.erase(0, static_cast<size_t>(sent));
+    down_.Take(static_cast<size_t>(sent));
   }
-  down_.shrink_to_fit();  // idle connections hold no buffers
   return true;
 }
 
-Tunnel::Step Tunnel::Up(std::span<char> scratch) {
+Tunnel::Step Tunnel::Up(std::span<char> scratch, size_t& used) {
   Step flushed = FlushUp();
   if (flushed != Step::kMoved) return flushed;
   if (plain_ended_) {
@@ -138,23 +146,22 @@ Tunnel::Step Tunnel::Up(std::span<char> scratch) {
     NoticePlainGone();
     return Step::kMoved;
   }
+  used = std::max(used, static_cast<size_t>(count));
   if (static_cast<size_t>(count) < scratch.size()) from_plain_.Short();
   std::string_view bytes(scratch.data(), static_cast<size_t>(count));
   if (watch_ != nullptr && !Allowed(watch_->ToWire(bytes))) return Step::kEnded;
-  up_.assign(bytes);
+  up_.Append(bytes);
   return Step::kMoved;
 }
 
 // kMoved when nothing is left.
 Tunnel::Step Tunnel::FlushUp() {
-  if (up_.empty()) return Step::kMoved;
   while (!up_.empty()) {
-    int sent = wire_->Write(up_, failure_);
+    int sent = wire_->Write(up_.view(), failure_);
     if (sent == 0) return Step::kBlocked;
     if (sent < 0) return Step::kEnded;
-    up_.erase(0, static_cast<size_t>(sent));
+    up_.Take(static_cast<size_t>(sent));
   }
-  up_.shrink_to_fit();
   return Step::kMoved;
 }
 

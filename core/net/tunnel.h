@@ -16,6 +16,7 @@
 
 #include "core/base/file.h"
 #include "core/base/status.h"
+#include "core/net/pending_bytes.h"
 #include "core/net/wire.h"
 
 namespace writ {
@@ -56,7 +57,8 @@ class Tunnel {
   // Whether room to write on a socket is waited for. TLS may wait for it when it reads, too.
   bool AwaitsSocketRoom() const { return !up_.empty() || !wire_->ShortReadDrains(); }
   bool AwaitsPlainRoom() const { return !down_.empty(); }
-  // Moves what can be moved; `scratch` is the caller's and holds nothing between calls.
+  // Moves what can be moved; `scratch` is the caller's and holds nothing between calls: what passed
+  // is wiped.
   Progress Pump(std::span<char> scratch);
 
   // gRPC has closed its end: what is left is being flushed, for as long as the caller's patience.
@@ -75,8 +77,9 @@ class Tunnel {
     void Short() { now = at_end; }
   };
 
-  Step Down(std::span<char> scratch);  // wire to plain
-  Step Up(std::span<char> scratch);    // plain to wire
+  Progress Move(std::span<char> scratch, size_t& used);
+  Step Down(std::span<char> scratch, size_t& used);  // wire to plain
+  Step Up(std::span<char> scratch, size_t& used);    // plain to wire
   int ReadWire(std::span<char> buffer);
   bool FlushDown();
   Step FlushUp();
@@ -92,8 +95,8 @@ class Tunnel {
   Fd plain_;
   Readable from_socket_;
   Readable from_plain_;
-  std::string down_;          // off the wire, the plain side did not take it yet
-  std::string up_;            // the wire did not take it yet
+  PendingBytes down_;         // off the wire, the plain side did not take it yet
+  PendingBytes up_;           // the wire did not take it yet
   bool wire_ended_ = false;   // nothing more comes from the peer
   bool plain_ended_ = false;  // nothing more comes from gRPC
   bool plain_gone_ = false;   // and nothing can be sent to it

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <string>
@@ -106,6 +107,19 @@ TEST_F(TunnelTest, BytesOfBothDirectionsArriveWholeAndInOrder) {
   }
   EXPECT_TRUE(at_b == to_b);
   EXPECT_TRUE(at_a == to_a);
+}
+
+TEST_F(TunnelTest, WhatPassedIsWiped) {
+  scratch_.fill(0);
+  const std::string key(3 * scratch_.size() / 2, 'k');
+  ASSERT_EQ(SendSome(plain_a_, key), key.size());
+  std::string at_b;
+  while (at_b.size() < key.size()) {
+    Turn();
+    ReceiveSome(plain_b_, at_b);
+  }
+  EXPECT_EQ(at_b, key);
+  EXPECT_TRUE(std::ranges::all_of(scratch_, [](char byte) { return byte == 0; }));
 }
 
 TEST_F(TunnelTest, AReaderThatDoesNotReadStopsTheWriterAndLosesNothing) {
