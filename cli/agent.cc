@@ -2,6 +2,7 @@
 //
 // writ agent: the nodes' agents as the server knows them. writ token: join tokens.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <ostream>
 
@@ -20,10 +21,54 @@ using WireAgent = spire::api::types::Agent;
 
 constexpr int kPageSize = 500;
 
-struct AgentFlags {
-  std::string spiffe_id;
+struct FilterFlags {
+  std::string attestation_type, expires_before;
   std::vector<std::string> selectors;
+  bool banned = false, can_reattest = false;
+  CLI::App* app = nullptr;
+
+  bool Given(const std::string& flag) const { return app->count(flag) > 0; }
 };
+
+void AddFilterFlags(CLI::App* app, FilterFlags& flags) {
+  flags.app = app;
+  AddChecked(*app, "--attestation-type", flags.attestation_type,
+             "Only those that attested by this, e.g. join_token", CheckNotEmpty);
+  AddChecked(*app, "--selector", flags.selectors, "Only those that have it (repeat: all)",
+             CheckSelector);
+  app->add_flag("--banned", flags.banned, "Only banned ones; =false: only others");
+  app->add_flag("--can-reattest", flags.can_reattest,
+                "Only those that may attest anew with what they have; =false: only others");
+  AddChecked(*app, "--expires-before", flags.expires_before,
+             "Only those whose SVID ends before: Unix seconds or 2027-01-31T12:00:00Z", CheckTime);
+}
+
+// The API's own form: "2027-01-31 12:00:00 +0000 +00".
+Result<std::string> ExpiresBefore(const std::string& text) {
+  std::string time = FormatTime(FromUnixSeconds(TRY(UnixSeconds(text), "--expires-before")));
+  std::ranges::replace(time, 'T', ' ');
+  std::ranges::replace(time, 'Z', ' ');
+  return time + "+0000 +00";
+}
+
+// ListAgents and CountAgents have the same filter, in two message types.
+template <typename Filter>
+Status FillFilter(const FilterFlags& flags, Filter& filter) {
+  filter.set_by_attestation_type(flags.attestation_type);
+  for (const std::string& text : flags.selectors) {
+    auto* match = filter.mutable_by_selector_match();
+    match->set_match(spire::api::types::SelectorMatch::MATCH_SUPERSET);
+    *match->add_selectors() = TRY(SelectorMessage(text), "--selector");
+  }
+  if (flags.Given("--banned")) filter.mutable_by_banned()->set_value(flags.banned);
+  if (flags.Given("--can-reattest")) {
+    filter.mutable_by_can_reattest()->set_value(flags.can_reattest);
+  }
+  if (!flags.expires_before.empty()) {
+    filter.set_by_expires_before(TRY(ExpiresBefore(flags.expires_before)));
+  }
+  return OkStatus();
+}
 
 Json AgentJson(const WireAgent& agent) {
   Json selectors = Json::MakeArray();
@@ -40,16 +85,12 @@ Json AgentJson(const WireAgent& agent) {
   return json;
 }
 
-Status ListAgents(Session& session, const AgentFlags& flags) {
+Status ListAgents(Session& session, const FilterFlags& flags) {
   Target target = ServerTarget(session);
   Agent::Stub stub(target.channel);
   agentv1::ListAgentsRequest request;
   request.set_page_size(kPageSize);
-  for (const std::string& text : flags.selectors) {
-    auto* match = request.mutable_filter()->mutable_by_selector_match();
-    match->set_match(spire::api::types::SelectorMatch::MATCH_SUPERSET);
-    *match->add_selectors() = TRY(SelectorMessage(text), "--selector");
-  }
+  TRY(FillFilter(flags, *request.mutable_filter()));
   std::vector<std::vector<std::string>> rows;
   Json list = Json::MakeArray();
   do {
@@ -77,11 +118,12 @@ Status ListAgents(Session& session, const AgentFlags& flags) {
   return OkStatus();
 }
 
-Status CountAgents(Session& session) {
+Status CountAgents(Session& session, const FilterFlags& flags) {
   Target target = ServerTarget(session);
   Agent::Stub stub(target.channel);
-  auto response = TRY(
-      Call(target, stub, &Agent::Stub::CountAgents, agentv1::CountAgentsRequest()));
+  agentv1::CountAgentsRequest request;
+  TRY(FillFilter(flags, *request.mutable_filter()));
+  auto response = TRY(Call(target, stub, &Agent::Stub::CountAgents, request));
   if (session.output == Output::kJson) {
     PrintJson(*session.out, Json::MakeObject().Set("count", int64_t{response.count()}));
   } else {
@@ -188,13 +230,18 @@ CLI::App* AddIdCommand(CLI::App& noun, Session& session, const std::string& name
 void AddAgentCommands(CLI::App& app, Session& session) {
   CLI::App* noun = app.add_subcommand("agent", "The agents that have attested");
   noun->require_subcommand(1);
-  auto filter = std::make_shared<AgentFlags>();
-  CLI::App* list = AddCommand(*noun, session, "list", "List agents", "  writ agent list",
+  auto filter = std::make_shared<FilterFlags>();
+  CLI::App* list = AddCommand(*noun, session, "list", "List agents",
+                              "  writ agent list\n"
+                              "  writ agent list --attestation-type join_token --banned=false\n"
+                              "  writ agent list --expires-before 2027-01-31T12:00:00Z",
                               [&session, filter] { return ListAgents(session, *filter); });
-  AddChecked(*list, "--selector", filter->selectors, "Only those that have it (repeat: all)",
-             CheckSelector);
-  AddCommand(*noun, session, "count", "Count agents", "  writ agent count",
-             [&session] { return CountAgents(session); });
+  AddFilterFlags(list, *filter);
+  auto counted = std::make_shared<FilterFlags>();
+  CLI::App* count = AddCommand(*noun, session, "count", "Count agents",
+                               "  writ agent count --can-reattest=false",
+                               [&session, counted] { return CountAgents(session, *counted); });
+  AddFilterFlags(count, *counted);
   AddIdCommand(*noun, session, "show", "Show one agent", ShowAgent);
   AddIdCommand(*noun, session, "ban", "Ban an agent: refused until it is evicted", BanAgent);
   AddIdCommand(*noun, session, "evict", "Forget an agent: it must attest anew", EvictAgent);

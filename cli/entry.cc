@@ -36,8 +36,12 @@ struct EntryFlags {
 };
 
 struct FilterFlags {
-  std::string spiffe_id, parent_id;
+  std::string spiffe_id, parent_id, hint;
   std::vector<std::string> selectors;
+  bool downstream = false;
+  CLI::App* app = nullptr;
+
+  bool Given(const std::string& flag) const { return app->count(flag) > 0; }
 };
 
 void AddEntryFlags(CLI::App* app, EntryFlags& flags, const char* id_flag, const char* id_text) {
@@ -323,6 +327,8 @@ Status FillFilter(const FilterFlags& flags, Filter& filter) {
         spire::api::types::SelectorMatch::MATCH_SUPERSET);
     *filter.mutable_by_selectors()->add_selectors() = TRY(SelectorMessage(text), "--selector");
   }
+  if (!flags.hint.empty()) filter.mutable_by_hint()->set_value(flags.hint);
+  if (flags.Given("--downstream")) filter.mutable_by_downstream()->set_value(flags.downstream);
   return OkStatus();
 }
 
@@ -373,10 +379,14 @@ Status CountEntries(Session& session, const FilterFlags& flags) {
 }
 
 void AddFilterFlags(CLI::App* app, FilterFlags& flags) {
+  flags.app = app;
   AddChecked(*app, "--spiffe-id", flags.spiffe_id, "Only those with this SPIFFE ID", CheckId);
   AddChecked(*app, "--parent-id", flags.parent_id, "Only those below this parent", CheckId);
   AddChecked(*app, "--selector", flags.selectors, "Only those that have it (repeat: all of them)",
              CheckSelector);
+  AddChecked(*app, "--hint", flags.hint, "Only those with this hint", CheckNotEmpty);
+  app->add_flag("--downstream", flags.downstream,
+                "Only those of servers below this one; =false: only others");
 }
 
 }  // namespace
@@ -424,6 +434,7 @@ void AddEntryCommands(CLI::App& app, Session& session) {
   auto filter = std::make_shared<FilterFlags>();
   command = AddCommand(*noun, session, "list", "List entries",
                        "  writ entry list\n"
+                       "  writ entry list --hint web --downstream=false\n"
                        "  writ entry list --parent-id spiffe://example.org/node1 --output json",
                        [&session, filter] { return ListEntries(session, *filter); });
   AddFilterFlags(command, *filter);

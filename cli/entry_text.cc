@@ -307,6 +307,9 @@ Status CheckId(std::string_view text) { return IdMessage(text).status(); }
 Status CheckSelector(std::string_view text) { return SelectorMessage(text).status(); }
 Status CheckTtl(std::string_view text) { return TtlSeconds(text).status(); }
 Status CheckTime(std::string_view text) { return UnixSeconds(text).status(); }
+Status CheckNotEmpty(std::string_view text) {
+  return text.empty() ? InvalidArgument("is empty: is a variable not set?") : OkStatus();
+}
 
 Result<std::vector<WireEntry>> EntriesFromFile(std::string_view text, const std::string& name) {
   YamlNode document = TRY(ParseFile(text, name));

@@ -34,6 +34,7 @@ Status CheckId(std::string_view text);
 Status CheckSelector(std::string_view text);
 Status CheckTtl(std::string_view text);
 Status CheckTime(std::string_view text);
+Status CheckNotEmpty(std::string_view text);
 
 // Every entry of a file: {"entries": [...]}, a list, or one entry. `name` is for errors.
 Result<std::vector<spire::api::types::Entry>> EntriesFromFile(std::string_view text,

@@ -9,6 +9,7 @@
 #include <ostream>
 
 #include "cli/cli.h"
+#include "cli/entry_text.h"
 #include "cli/output.h"
 #include "cli/rpc.h"
 #include "cli/why_text.h"
@@ -83,10 +84,8 @@ void AddWhyCommand(CLI::App& app, Session& session) {
   CLI::Option* pid =
       why->add_option("--pid", flags->pid, "The process, by the agent's admin socket")
           ->check(CLI::Range(1, kPidMax));
-  CLI::Option* id = why->add_option("--id", flags->id, "The refusal that bears this ID")
-                        ->check([](const std::string& text) {
-                          return text.empty() ? "an empty ID: is a variable not set?" : "";
-                        });
+  CLI::Option* id = AddChecked(*why, "--id", flags->id, "The refusal that bears this ID",
+                               CheckNotEmpty);
   CLI::Option* spiffe_id =
       AddChecked(*why, "--spiffe-id", flags->spiffe_id,
                  "The SPIFFE ID to look into, by the server's admin socket",

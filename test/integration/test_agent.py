@@ -129,6 +129,27 @@ def test_banned_agent_stops():
         expect(agent.wait() != 0, "a banned agent came back")
 
 
+def test_agents_are_found_by_what_they_are():
+    with Deployment().start_server() as deployment:
+        agent = deployment.start_agent()
+        def count(*flags):
+            found = len(deployment.writ_json("agent", "list", *flags)["agents"])
+            expect(deployment.writ_json("agent", "count", *flags)["count"] == found, f"{flags}")
+            return found
+        for flags, others in (
+                (["--attestation-type", "join_token"], ["--attestation-type", "x509pop"]),
+                (["--banned=false"], ["--banned"]),
+                (["--can-reattest=false"], ["--can-reattest"]),
+                (["--expires-before", "2200-01-31T12:00:00Z"], ["--expires-before", "1700000000"])):
+            expect(count(*flags) == 1, f"not found by {flags}")
+            expect(count(*others) == 0, f"found by {others}")
+        deployment.writ("agent", "ban", "--spiffe-id", agents(deployment)[0]["spiffe_id"])
+        agent.wait()
+        expect(count("--banned") == 1 and count("--banned=false") == 0, "the ban is not seen")
+        for flags in (["--expires-before", "soon"], ["--attestation-type", ""]):
+            expect_failure(lambda wrong=flags: deployment.writ("agent", "list", *wrong), flags[0])
+
+
 def test_evicted_join_token_agent_stops_with_advice():
     with Deployment().start_server() as deployment:
         agent = deployment.start_agent()

@@ -111,6 +111,22 @@ def test_what_is_listed_updates_to_the_same():
         expect(listed() == before, f"{listed()} was {before}")
 
 
+def test_entries_are_found_by_hint_and_as_those_of_servers():
+    with Deployment().start_server() as deployment:
+        plain = deployment.entry("/plain", ["unix:uid:1"], "/node")
+        hinted = deployment.entry("/hinted", ["unix:uid:1"], "/node", "--hint", "web")
+        below = deployment.entry("/below", ["unix:uid:1"], "/node", "--downstream")
+        for flags, wanted in ((["--hint", "web"], [hinted]), (["--downstream"], [below]),
+                              (["--downstream=false"], [plain, hinted]),
+                              (["--downstream", "--hint", "web"], [])):
+            found = [entry["id"] for entry in
+                     deployment.writ_json("entry", "list", *flags)["entries"]]
+            expect(sorted(found) == sorted(wanted), f"{flags}: {found}")
+            expect(deployment.writ_json("entry", "count", *flags)["count"] == len(wanted),
+                   f"count {flags}")
+        expect_failure(lambda: deployment.writ("entry", "list", "--hint", ""), "--hint")
+
+
 def test_acknowledged_writes_survive_kill_9():
     seed = random.randrange(1 << 30)
     chance = random.Random(seed)
