@@ -78,9 +78,9 @@ void Simulation::LookAtServer() {
 void Simulation::LookAtAgent(SimAgent& agent) {
   Expect(agent.keys_held() <= 2, "an agent keeps keys that are over");
   for (int uid = 0; uid < kUidsPerAgent; ++uid) LookAtEntries(agent, uid);
-  LookAtLimits(agent);
   LookAtRecovery(agent);
   if (agent.in_step && world_.Chance(0.3)) VerifyJwt(agent);
+  LookAtLimits(agent);
 }
 
 void Simulation::LookAtEntries(SimAgent& agent, int uid) {
