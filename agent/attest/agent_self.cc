@@ -64,6 +64,7 @@ Time AgentSelf::DueAt() const { return renew_at_; }
 Outcome AgentSelf::Step(ServerApi& server) {
   if (Status loaded = Load(); !loaded.ok()) return Retry(loaded);
   if (Outcome outcome = Bootstrap(server); !outcome.ok()) return outcome;
+  if (!bundle_stored_) StoreBundle(*trust_.bundle());
   if (Status saved = SaveUnsaved(server); !saved.ok()) {
     if (must_attest_ || !Tls()) return Retry(saved);
     options_.log->Warn("The agent's new SVID is not in use yet", {{"error", saved}});
@@ -335,12 +336,19 @@ Status AgentSelf::CheckOwn(const Bundle& bundle) const {
 }
 
 void AgentSelf::Trust(Bundle bundle, ServerApi& server) {
-  if (Status stored = options_.state->StoreBundle(bundle); !stored.ok()) {
-    options_.log->Warn("The trust bundle was not stored; a restart bootstraps anew",
-                       {{"error", stored}});
-  }
+  StoreBundle(bundle);
   trust_.SetBundle(std::move(bundle));
   server.Reconnect();  // a connection is verified when it is made
+}
+
+// Until it is stored a restart knows the server by an older one, which may verify it no more.
+void AgentSelf::StoreBundle(const Bundle& bundle) {
+  const Status stored = options_.state->StoreBundle(bundle);
+  if (!stored.ok() && bundle_stored_) {
+    options_.log->Warn("The trust bundle was not stored; the agent tries again",
+                       {{"error", stored}});
+  }
+  bundle_stored_ = stored.ok();
 }
 
 void AgentSelf::OnTainted(const std::set<std::string>& authority_key_ids) {

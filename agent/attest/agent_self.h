@@ -97,6 +97,7 @@ class AgentSelf {
 
   Status CheckOwn(const Bundle& bundle) const EXCLUDES(mu_);
   void Trust(Bundle bundle, ServerApi& server);
+  void StoreBundle(const Bundle& bundle);
   Status Load();
   Result<std::optional<Identity>> LoadIdentity();
   Outcome Bootstrap(ServerApi& server);
@@ -118,6 +119,7 @@ class AgentSelf {
   // Used by the one thread that steps.
   bool loaded_ = false;
   bool must_attest_ = false;
+  bool bundle_stored_ = true;  // the one that is trusted, unless the configured source has it
   std::optional<Identity> unsaved_;  // got from the server, not yet on disk: not used either
   Time renew_at_;
   std::set<std::string> tainted_;  // authorities that were tainted at the last look

@@ -2,6 +2,7 @@
 #include "agent/attest/agent_self.h"
 
 #include "agent/attest/agent_self_fixture.h"
+#include "test/fake/faulty_files.h"
 
 namespace writ {
 namespace {
@@ -268,6 +269,21 @@ TEST_F(AgentSelfTest, ABundleWithAnotherAuthorityMoreChangesNothingForTheAgent) 
   ASSERT_TRUE(process.Step().ok());
   EXPECT_EQ(server_.Calls("Attest"), 1);
   EXPECT_TRUE(process.Call().ok());
+}
+
+TEST_F(AgentSelfTest, ABundleThatADiskDidNotTakeIsStoredOnceItDoes) {
+  FaultyFiles files;
+  Process process(*this);
+  ASSERT_TRUE(process.Step().ok());
+  server_.RotateAuthority();
+  files.Fail(dir_.path(), ENOSPC);
+  process.self->TakeBundle(server_.CurrentBundle(), *process.server);
+  ASSERT_TRUE(process.Step().ok());
+  EXPECT_FALSE(state_->LoadBundle() == server_.CurrentBundle());
+  files.Heal(dir_.path());
+  ASSERT_TRUE(process.Step().ok());  // no other bundle comes
+  EXPECT_TRUE(state_->LoadBundle() == server_.CurrentBundle());
+  EXPECT_EQ(log_.Count("The trust bundle was not stored"), 1);
 }
 
 TEST_F(AgentSelfTest, RebootstrapCanBeTurnedOff) {

@@ -78,9 +78,9 @@ void Simulation::LookAtServer() {
 void Simulation::LookAtAgent(SimAgent& agent) {
   Expect(agent.keys_held() <= 2, "an agent keeps keys that are over");
   for (int uid = 0; uid < kUidsPerAgent; ++uid) LookAtEntries(agent, uid);
-  LookAtLimits(agent);
   LookAtRecovery(agent);
   if (agent.in_step && world_.Chance(0.3)) VerifyJwt(agent);
+  LookAtLimits(agent);
 }
 
 void Simulation::LookAtEntries(SimAgent& agent, int uid) {
@@ -155,7 +155,7 @@ void Simulation::LookAtRecovery(SimAgent& agent) {
   const Duration longest = agent.sync_interval() * 2 + kRecoveredIn;
   if (now < trouble_until_ + longest || server_.taint_waits) return;
   Expect(agent.synced_as_of && *agent.synced_as_of + longest >= now,
-         "an agent stays out of step: " + agent.loop()->Ready().ToString());
+         "the agent of " + agent.alias().text() + " stays out of step");
 }
 
 // What a tainted authority signed is replaced by whoever has heard of it and was answered.

@@ -264,9 +264,15 @@ Duration Simulation::Taint() {
   return again;
 }
 
-// An operator who brings dead agents back, with a new token where the old identity is over.
+// An operator who brings dead agents back, with a new token where the old identity is over, and to
+// all of them the bundle with a tainted authority's successor: it signs at once, so that who was
+// away has nothing else to know the server by.
 Duration Simulation::KeepAgentsRunning() {
   const bool can_serve = server_.running() && !server_.disk_fails();
+  if (can_serve && brought_for_taint_ != server_.taint_handled) {
+    for (auto& agent : agents_) agent->Provision();
+    brought_for_taint_ = server_.taint_handled;
+  }
   for (auto& agent : agents_) {
     agent->Step();
     const bool had_ended = agent->ended();

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -102,6 +103,7 @@ class Simulation {
   std::map<std::string, std::vector<Version>> history_;  // by entry ID, oldest first
   std::set<std::string> authorities_;
   int entries_made_ = 0;
+  std::optional<MonoTime> brought_for_taint_;  // the taint after which all got the new bundle
   MonoTime trouble_until_{};  // the last of what goes wrong has ended by then
   Counts counts_;
   std::string failure_;
