@@ -253,6 +253,7 @@ Status WiredAgent::Run() {
 
 void WiredAgent::StopServing() {
   http_.reset();
+  if (attestation_ != nullptr) attestation_->Stop();
   if (workload_api_ != nullptr) workload_api_->EndStreams();
   if (health_ != nullptr) health_->EndWatches();
   const MonoTime deadline = clock_.Monotonic() + kCallsMayTake;

@@ -34,7 +34,8 @@ namespace writ {
 class TableAttestor final : public WorkloadAttestor {
  public:
   std::string name() const override { return "fake"; }
-  Result<std::vector<Selector>> Attest(const Caller& caller) override;
+  Result<std::vector<Selector>> Attest(const Caller& caller, const std::stop_token& left) override;
+  std::optional<Result<std::vector<Selector>>> AttestSoon(const Caller& caller) override;
   std::optional<Result<std::vector<Selector>>> AttestNow(const Caller& caller) override;
   void Answer(pid_t pid, Result<std::vector<Selector>> selectors);
   // From now on no call waits for a worker.

@@ -57,7 +57,8 @@ int ReceiveFd(int from) {
 
 }  // namespace
 
-Result<std::vector<Selector>> TableAttestor::Attest(const Caller& caller) {
+Result<std::vector<Selector>> TableAttestor::Attest(const Caller& caller,
+                                                    const std::stop_token&) {
   MutexLock lock(mu_);
   ++waiting_;
   changed_.NotifyAll();
@@ -69,12 +70,16 @@ Result<std::vector<Selector>> TableAttestor::Attest(const Caller& caller) {
   return it->second;
 }
 
+std::optional<Result<std::vector<Selector>>> TableAttestor::AttestSoon(const Caller& caller) {
+  return Attest(caller, {});
+}
+
 std::optional<Result<std::vector<Selector>>> TableAttestor::AttestNow(const Caller& caller) {
   {
     MutexLock lock(mu_);
     if (!at_once_) return std::nullopt;
   }
-  return Attest(caller);
+  return Attest(caller, {});
 }
 
 void TableAttestor::AnswerAtOnce() {

@@ -8,6 +8,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
+#include <stop_token>
 #include <utility>
 
 #include "core/base/clock.h"
@@ -27,9 +28,13 @@ Duration TimeLeft(const gpr_timespec& deadline, Time now, Duration at_most);
 class UnaryCall : public grpc::ServerUnaryReactor,
                   public std::enable_shared_from_this<UnaryCall> {
  public:
+  void OnCancel() override { left_.request_stop(); }
   void OnDone() override { const auto last = std::move(self_); }
 
  protected:
+  // Stops when the caller no longer waits.
+  std::stop_token left() const { return left_.get_token(); }
+
   template <typename Call, typename... Args>
   static std::shared_ptr<Call> Make(Args&&... args) {
     auto call = std::make_shared<Call>(std::forward<Args>(args)...);
@@ -39,6 +44,7 @@ class UnaryCall : public grpc::ServerUnaryReactor,
   void End(const Status& status) { Finish(ToGrpc(status)); }
 
  private:
+  std::stop_source left_;
   std::shared_ptr<UnaryCall> self_;  // set before gRPC knows the call, cleared by OnDone
 };
 

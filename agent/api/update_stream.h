@@ -20,12 +20,14 @@
 
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "agent/api/answers.h"
+#include "agent/api/attesters.h"
 #include "agent/api/caller_limit.h"
 #include "agent/api/delivery.h"
 #include "agent/api/refusals.h"
@@ -34,7 +36,6 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mutex.h"
-#include "core/base/thread.h"
 #include "core/net/grpc_server.h"
 
 namespace writ {
@@ -42,8 +43,7 @@ namespace writ {
 // What every stream uses; all borrowed.
 struct StreamSetting {
   Cache* cache;
-  const WorkloadAttestation* attestation;
-  WorkerPool* attesters;
+  Attesters* attesters;
   Delivery* delivery;
   OpenStreams* streams;
   CallerLimit* limit;
@@ -63,7 +63,6 @@ struct StreamMethod {
 };
 
 // The sentences of the Workload API, also for calls that are no streams.
-Status AgentBusy();
 Status NotSyncedYet();
 // Who is refused what, and what was found of it.
 struct RefusalNotice {
@@ -114,12 +113,11 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
     if (!number.ok()) return RefusedStream<Response>::Start(number.status());
     stream->number_ = *number;
     stream->self_ = stream;
-    std::vector<AttestorFailure> failures;
-    if (auto selectors = setting.attestation->AttestNow(*stream->caller_, &failures)) {
-      stream->Begin(*std::move(selectors), std::move(failures));
-    } else if (!setting.attesters->Submit([stream] { stream->Attest(); })) {
-      stream->End(AgentBusy());
-    }
+    setting.attesters->Attest(stream->caller_, stream->left_.get_token(),
+                              Attesters::Where::kAnywhere,
+                              [stream](const auto& selectors, const auto& failures) {
+                                stream->Begin(selectors, failures);
+                              });
     return stream.get();
   }
 
@@ -155,17 +153,7 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
   }
 
  private:
-  void Attest() {
-    {
-      MutexLock lock(mu_);
-      if (ended_) return;  // cancelled while it waited for a worker
-    }
-    std::vector<AttestorFailure> failures;
-    Result<Selectors> selectors = setting_.attestation->Attest(*caller_, &failures);
-    Begin(std::move(selectors), std::move(failures));
-  }
-
-  void Begin(Result<Selectors> selectors, std::vector<AttestorFailure> failures) {
+  void Begin(const Result<Selectors>& selectors, const std::vector<AttestorFailure>& failures) {
     if (!selectors.ok()) {
       return End(NotIdentified(selectors.status(), method_.name, *caller_, failures,
                                *setting_.refusals));
@@ -179,7 +167,7 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
     MutexLock lock(mu_);
     if (ended_) return;
     subscription_ = std::move(subscription);
-    failures_ = std::move(failures);
+    failures_ = failures;
     DeliverLocked();
   }
 
@@ -241,6 +229,7 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
   void EndLocked(const Status& status) REQUIRES(mu_) {
     if (ended_) return;
     ended_ = status;
+    left_.request_stop();
     subscription_.reset();
     if (!writing_) this->Finish(ToGrpc(status));
   }
@@ -250,6 +239,8 @@ class UpdateStream final : public grpc::ServerWriteReactor<Response>,
   const Method method_;
   uint64_t number_ = 0;                 // set before gRPC knows the stream
   std::shared_ptr<UpdateStream> self_;  // set before gRPC knows the stream, cleared by OnDone
+
+  std::stop_source left_;  // its own lock; stops with the stream's end
 
   Mutex mu_;
   std::unique_ptr<Subscription> subscription_ GUARDED_BY(mu_);

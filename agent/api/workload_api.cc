@@ -7,12 +7,12 @@
 #include <utility>
 
 #include "agent/api/answers.h"
+#include "agent/api/attesters.h"
 #include "agent/api/delivery.h"
 #include "agent/api/update_stream.h"
 #include "agent/api/unary_call.h"
 #include "agent/api/workload_calls.h"
 #include "core/base/bytes.h"
-#include "core/base/thread.h"
 #include "spiffe/workload/workload.grpc.pb.h"
 
 namespace writ {
@@ -29,7 +29,6 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
                .jwts = &jwts_,
                .limit = &limit_},
         streams_{.cache = options.cache,
-                 .attestation = options.attestation,
                  .attesters = &attesters_,
                  .delivery = &delivery_,
                  .streams = &open_streams_,
@@ -37,7 +36,7 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
                  .refusals = options.refusals,
                  .log = options.log,
                  .swap_grace = options.swap_grace},
-        attesters_("attest", kAttestersCount, kAttestationsWaitingMax) {}
+        attesters_(options.attestation) {}
 
   grpc::Service* service() override { return this; }
   void ServeOn(const GrpcServer* server) override { server_ = server; }
@@ -45,6 +44,7 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
   void EndStreams() override {
     const Status stopping = Unavailable("the agent is stopping; call again");
     open_streams_.EndAll(stopping);
+    attesters_.Stop(stopping);
     jwts_.Stop(stopping);
   }
 
@@ -122,12 +122,10 @@ class SpiffeWorkloadApi final : public WorkloadApi, private SpiffeWorkloadAPI::C
   const bool bundles_for_all_;
   const CallSetting calls_;
   const StreamSetting streams_;
-  WorkerPool attesters_;  // its own lock; the last member: its work uses the others
+  Attesters attesters_;  // its own lock; the last member: its work uses the others
 };
 
 }  // namespace
-
-Status AgentBusy() { return Unavailable("the agent is busy: too many calls wait; call again"); }
 
 Status NotSyncedYet() {
   return Unavailable("the agent has not finished its first synchronization with the server; call "

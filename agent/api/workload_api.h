@@ -7,7 +7,7 @@
 // Implements SPIFFE Workload API sections 4 to 6 and SPIFFE Workload Endpoint sections 3, 5 and 6.
 //
 // Trust: callers are hostile. What may wait for anything but memory and the kernel does not run on
-// gRPC's threads; what waits is bounded.
+// gRPC's threads; what waits is bounded, and users have turns.
 // Threads: thread-safe. Lifetime: outlives the GrpcServer that serves it; EndStreams() before that
 // server shuts down.
 #pragma once
@@ -28,8 +28,6 @@
 
 namespace writ {
 
-inline constexpr size_t kAttestersCount = 4;
-inline constexpr size_t kAttestationsWaitingMax = 16384;
 inline constexpr Duration kJwtFetchMax = std::chrono::seconds(30);
 inline constexpr size_t kAudiencesMax = 100;
 inline constexpr size_t kAudienceBytesMax = 16 << 10;  // of all together
@@ -59,8 +57,8 @@ class WorkloadApi {
   // Where calls come from: asked who is calling. Calls before that are answered Unavailable.
   virtual void ServeOn(const GrpcServer* server) = 0;
   virtual size_t OpenStreamCount() const = 0;
-  // Ends all streams and the calls that wait for the server, now and later ones, with Unavailable:
-  // their clients try again.
+  // Ends all streams and the calls that wait for a thread or the server, now and later ones, with
+  // Unavailable: their clients try again.
   virtual void EndStreams() = 0;
 };
 

@@ -69,24 +69,15 @@ class FetchJwtSvidCall final : public UnaryCall {
     const auto call = Make<FetchJwtSvidCall>(
         setting, std::move(caller), DeadlineOf(context, *setting.options.clock),
         std::move(audience).value(), request.spiffe_id(), response);
-    std::vector<AttestorFailure> failures;
-    if (auto selectors = setting.options.attestation->AttestNow(*call->caller_, &failures)) {
-      call->Go(*selectors, failures);
-    } else if (!setting.attesters->Submit([call] { call->Attest(); })) {
-      call->End(AgentBusy());
-    }
+    setting.attesters->Attest(call->caller_, call->left(), Attesters::Where::kAnywhere,
+                              [call](const auto& selectors, const auto& failures) {
+                                call->Go(selectors, failures);
+                              });
     return call.get();
   }
 
-  void OnCancel() override { left_.request_stop(); }
-
  private:
   static constexpr char kMethod[] = "FetchJWTSVID";
-
-  void Attest() {
-    std::vector<AttestorFailure> failures;
-    Go(setting_.options.attestation->Attest(*caller_, &failures), failures);
-  }
 
   void Go(const Result<Selectors>& selectors, const std::vector<AttestorFailure>& failures) {
     if (!selectors.ok()) {
@@ -122,7 +113,7 @@ class FetchJwtSvidCall final : public UnaryCall {
       auto self = std::static_pointer_cast<FetchJwtSvidCall>(shared_from_this());
       const std::optional<Result<HeldJwt>> jwt = setting_.jwts->Fetch(
           identities_[fetched_count_].entry, audience_,
-          JwtCaller{caller_->uid(), caller_->pid(), deadline_, left_.get_token()},
+          JwtCaller{caller_->uid(), caller_->pid(), deadline_, left()},
           [self](const Result<HeldJwt>& later) {
             if (self->Take(later)) self->FetchRest();
           });
@@ -166,7 +157,6 @@ class FetchJwtSvidCall final : public UnaryCall {
   const std::vector<std::string> audience_;
   const std::string spiffe_id_;  // empty: all
   JWTSVIDResponse* const response_;
-  std::stop_source left_;             // the caller no longer waits
   std::vector<Identity> identities_;  // set by Select
   size_t fetched_count_ = 0;          // of whoever works on the call
 };
@@ -189,9 +179,10 @@ class ValidateJwtSvidCall final : public UnaryCall {
       return RefusedCall::Start(InvalidArgument("svid must be specified: the token to validate"));
     }
     const auto call = Make<ValidateJwtSvidCall>(setting, std::move(caller), request, response);
-    if (!setting.attesters->Submit([call] { call->End(call->Validate()); })) {
-      call->End(AgentBusy());
-    }
+    setting.attesters->Attest(call->caller_, call->left(), Attesters::Where::kOnAttesters,
+                              [call](const auto& selectors, const auto& failures) {
+                                call->End(call->Validate(selectors, failures));
+                              });
     return call.get();
   }
 
@@ -199,10 +190,9 @@ class ValidateJwtSvidCall final : public UnaryCall {
   static constexpr char kMethod[] = "ValidateJWTSVID";
 
   // Needs no identity, but a caller that can be identified.
-  Status Validate() {
+  Status Validate(const Result<Selectors>& selectors,
+                  const std::vector<AttestorFailure>& failures) {
     const WorkloadApiOptions& options = setting_.options;
-    std::vector<AttestorFailure> failures;
-    const Result<Selectors> selectors = options.attestation->Attest(*caller_, &failures);
     if (!selectors.ok()) {
       return NotIdentified(selectors.status(), kMethod, *caller_, failures, *options.refusals);
     }

@@ -10,10 +10,10 @@
 
 #include <memory>
 
+#include "agent/api/attesters.h"
 #include "agent/api/caller_limit.h"
 #include "agent/api/workload_api.h"
 #include "agent/svid/jwt_fetcher.h"
-#include "core/base/thread.h"
 #include "spiffe/workload/workload.pb.h"
 
 namespace writ {
@@ -21,7 +21,7 @@ namespace writ {
 // What every call uses; all borrowed.
 struct CallSetting {
   WorkloadApiOptions options;
-  WorkerPool* attesters;
+  Attesters* attesters;
   JwtFetcher* jwts;
   CallerLimit* limit;
 };

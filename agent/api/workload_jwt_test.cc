@@ -124,7 +124,7 @@ TEST_F(WorkloadApiJwtTest, FetchWaitsForAServerThatComesBack) {
 }
 
 TEST_F(WorkloadApiJwtTest, AProcessThatFloodsLeavesOthersTheirWaits) {
-  constexpr size_t kShare = kJwtCallersWaitingMax / kJwtProcessesPerPlaces;
+  constexpr size_t kShare = kJwtCallersWaitingMax / kProcessesPerPlaces;
   struct Call {
     std::unique_ptr<grpc::ClientContext> context = Context();
     JWTSVIDRequest request;

@@ -14,7 +14,7 @@ void Give(std::vector<std::pair<JwtFetcher::Answer, Result<HeldJwt>>> answers) {
 
 JwtFetcher::JwtFetcher(const JwtFetcherOptions& options)
     : options_(options),
-      places_(options.waiting_max),
+      places_(options.waiting_max, "waits for JWT-SVIDs"),
       callers_("jwt", kJwtFetchersCount, kJwtFetchersCount),
       watch_("jwt-watch", [this](const std::stop_token& stop) { Watch(stop); }) {}
 

@@ -6,7 +6,7 @@
 // still (JwtSource). Callers that want the same token share its attempts.
 //
 // A caller that waits holds no thread: kJwtFetchersCount threads make the calls, one more watches
-// the time. How many may wait is bounded, in all, of a user and of a process (JwtPlaces), and one
+// the time. How many may wait is bounded, in all, of a user and of a process (FairPlaces), and one
 // too many is told so at once. Attempts that wait for a thread have turns by user and process
 // (FairLine), so that one who asks for thousands of tokens delays others by little.
 //
@@ -26,10 +26,10 @@
 #include <utility>
 #include <vector>
 
-#include "agent/svid/fair_line.h"
-#include "agent/svid/jwt_places.h"
 #include "agent/svid/jwt_source.h"
 #include "core/base/clock.h"
+#include "core/base/fair_line.h"
+#include "core/base/fair_places.h"
 #include "core/base/mutex.h"
 #include "core/base/random.h"
 #include "core/base/status.h"
@@ -127,7 +127,7 @@ class JwtFetcher {
   mutable Mutex mu_;
   Status stopped_ GUARDED_BY(mu_);  // OK until Stop()
   uint64_t last_caller_ GUARDED_BY(mu_) = 0;
-  JwtPlaces places_ GUARDED_BY(mu_);
+  FairPlaces places_ GUARDED_BY(mu_);
   size_t attempts_count_ GUARDED_BY(mu_) = 0;  // that have a thread, or are about to
   MonoTime next_look_ GUARDED_BY(mu_) = MonoTime::max();
   Flights flights_ GUARDED_BY(mu_);

@@ -321,7 +321,7 @@ TEST_F(JwtFetcherTest, HowManyMayWaitIsBounded) {
 }
 
 TEST_F(JwtFetcherTest, OneProcessCannotTakeTheWaitsOfOthers) {
-  constexpr int kShare = kJwtCallersWaitingMax / kJwtProcessesPerPlaces;
+  constexpr int kShare = kJwtCallersWaitingMax / kProcessesPerPlaces;
   server_.Fail(Unavailable("away"));
   std::vector<ReplyPtr> flood;
   for (int i = 0; i < 1100; ++i) flood.push_back(FetchAs(1, "flood " + std::to_string(i)));

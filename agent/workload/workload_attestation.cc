@@ -34,19 +34,35 @@ std::vector<std::string> WorkloadAttestation::AttestorNames() const {
 }
 
 Result<Selectors> WorkloadAttestation::Attest(const Caller& caller,
-                                              std::vector<AttestorFailure>* failures) const {
+                                              std::vector<AttestorFailure>* failures,
+                                              const std::stop_token& left) const {
   Answers answers;
   if (caller.Alive()) {
-    for (const auto& attestor : attestors_) answers.push_back(attestor->Attest(caller));
+    for (const auto& attestor : attestors_) answers.push_back(attestor->Attest(caller, left));
   }
+  if (left.stop_requested()) return Cancelled("the caller has left");
   return Conclude(caller, answers, failures);
+}
+
+std::optional<Result<Selectors>> WorkloadAttestation::AttestSoon(
+    const Caller& caller, std::vector<AttestorFailure>* failures) const {
+  return AttestBy(&WorkloadAttestor::AttestSoon, caller, failures);
 }
 
 std::optional<Result<Selectors>> WorkloadAttestation::AttestNow(
     const Caller& caller, std::vector<AttestorFailure>* failures) const {
+  return AttestBy(&WorkloadAttestor::AttestNow, caller, failures);
+}
+
+void WorkloadAttestation::Stop() {
+  for (const auto& attestor : attestors_) attestor->Stop();
+}
+
+std::optional<Result<Selectors>> WorkloadAttestation::AttestBy(
+    Way way, const Caller& caller, std::vector<AttestorFailure>* failures) const {
   Answers answers;
   for (const auto& attestor : attestors_) {
-    std::optional<Result<std::vector<Selector>>> answer = attestor->AttestNow(caller);
+    std::optional<Result<std::vector<Selector>>> answer = (*attestor.*way)(caller);
     if (!answer) return std::nullopt;
     answers.push_back(*std::move(answer));
   }

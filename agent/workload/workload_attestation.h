@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -36,12 +37,16 @@ class WorkloadAttestation {
   // Clock and log are borrowed.
   WorkloadAttestation(std::vector<std::unique_ptr<WorkloadAttestor>> attestors, Clock* clock,
                       Log* log);
-  // `failures`: gets the attestors that failed, also when the whole does.
-  Result<Selectors> Attest(const Caller& caller,
-                           std::vector<AttestorFailure>* failures = nullptr) const;
-  // The same where every attestor can answer without waiting (WorkloadAttestor::AttestNow).
+  // `failures`: gets the attestors that failed, also when the whole does. Cancelled soon after
+  // `left` stops.
+  Result<Selectors> Attest(const Caller& caller, std::vector<AttestorFailure>* failures = nullptr,
+                           const std::stop_token& left = {}) const;
+  // The same where every attestor can answer so (WorkloadAttestor::AttestSoon, AttestNow).
+  std::optional<Result<Selectors>> AttestSoon(const Caller& caller,
+                                              std::vector<AttestorFailure>* failures) const;
   std::optional<Result<Selectors>> AttestNow(const Caller& caller,
                                              std::vector<AttestorFailure>* failures) const;
+  void Stop();  // what takes long fails soon from now on
   struct Counts {
     uint64_t done = 0;    // callers that were identified
     uint64_t failed = 0;  // callers that were not
@@ -53,6 +58,10 @@ class WorkloadAttestation {
  private:
   using Answers = std::vector<Result<std::vector<Selector>>>;  // one of each attestor, in order
 
+  using Way = std::optional<Result<std::vector<Selector>>> (WorkloadAttestor::*)(const Caller&);
+
+  std::optional<Result<Selectors>> AttestBy(Way way, const Caller& caller,
+                                            std::vector<AttestorFailure>* failures) const;
   Result<Selectors> Conclude(const Caller& caller, const Answers& answers,
                              std::vector<AttestorFailure>* failures) const;
   Result<Selectors> Join(const Caller& caller, const Answers& answers,

@@ -23,7 +23,9 @@ class FakeAttestor final : public WorkloadAttestor {
   FakeAttestor(std::string name, Answer answer)
       : name_(std::move(name)), answer_(std::move(answer)) {}
   std::string name() const override { return name_; }
-  Result<std::vector<Selector>> Attest(const Caller& caller) override { return answer_(caller); }
+  Result<std::vector<Selector>> Attest(const Caller& caller, const std::stop_token&) override {
+    return answer_(caller);
+  }
 
  private:
   const std::string name_;
@@ -61,7 +63,7 @@ class PromptAttestor final : public WorkloadAttestor {
   explicit PromptAttestor(std::optional<Result<std::vector<Selector>>> answer)
       : answer_(std::move(answer)) {}
   std::string name() const override { return "prompt"; }
-  Result<std::vector<Selector>> Attest(const Caller&) override {
+  Result<std::vector<Selector>> Attest(const Caller&, const std::stop_token&) override {
     ADD_FAILURE() << "was asked to wait";
     return Internal("asked");
   }

@@ -3,11 +3,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <fstream>
 
 #include "core/base/file.h"
+#include "core/base/thread.h"
 #include "test/fake/fake_clock.h"
 #include "test/support/paths.h"
 
@@ -88,6 +90,78 @@ TEST_F(DigestCacheTest, TheLimitIsInclusiveAndHoldsForCachedDigestsToo) {
   const std::string path = Write("a", "abc");
   EXPECT_TRUE(Digest(cache_, path, 3).ok());
   EXPECT_EQ(Digest(cache_, path, 2).code(), Code::kResourceExhausted);
+}
+
+TEST_F(DigestCacheTest, WhatIsNotKnownIsNotReadForAShortAnswer) {
+  const std::string path = Write("a", "abc");
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_FALSE(cache_.KnownDigestOf(fd.get(), 0).has_value());
+  ASSERT_TRUE(Digest(cache_, path).ok());
+  EXPECT_EQ(**cache_.KnownDigestOf(fd.get(), 0), kDigestOfAbc);
+  EXPECT_EQ(cache_.KnownDigestOf(fd.get(), 2)->code(), Code::kResourceExhausted);
+}
+
+// A file that nobody can read to its end, and threads that want its digest.
+class EndlessFileTest : public DigestCacheTest {
+ protected:
+  static constexpr off_t kBytes = off_t{1} << 42;
+
+  EndlessFileTest() {
+    EXPECT_EQ(truncate(path_.c_str(), kBytes), 0);
+    fd_ = Fd(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  // Until a thread has read a part of it by the descriptor.
+  static void AwaitReading(const Fd& fd) {
+    while (lseek(fd.get(), 0, SEEK_CUR) == 0) sched_yield();
+  }
+
+  const std::string path_ = Write("endless", "");
+  Fd fd_;
+};
+
+TEST_F(EndlessFileTest, IsNotReadForACallerThatHasLeft) {
+  Result<std::string> digest = Internal("none yet");
+  std::stop_source left;
+  Thread reader("reader", [&](const std::stop_token&) {
+    digest = cache_.DigestOf(fd_.get(), 0, left.get_token());
+  });
+  AwaitReading(fd_);
+  left.request_stop();
+  reader.Join();
+  EXPECT_EQ(digest.code(), Code::kCancelled);
+}
+
+TEST_F(EndlessFileTest, IsReadByOneThreadAtATimeAndByTheNextWhenThatOnesCallerHasLeft) {
+  const Fd second_fd(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+  std::stop_source first_left, second_left;
+  Result<std::string> first = Internal("none yet"), second = Internal("none yet");
+  Thread first_reader("first", [&](const std::stop_token&) {
+    first = cache_.DigestOf(fd_.get(), 0, first_left.get_token());
+  });
+  AwaitReading(fd_);
+  Thread second_reader("second", [&](const std::stop_token&) {
+    second = cache_.DigestOf(second_fd.get(), 0, second_left.get_token());
+  });
+  const off_t before = lseek(fd_.get(), 0, SEEK_CUR);
+  while (lseek(fd_.get(), 0, SEEK_CUR) < before + (off_t{8} << 20)) sched_yield();
+  EXPECT_EQ(lseek(second_fd.get(), 0, SEEK_CUR), 0);
+  first_left.request_stop();
+  first_reader.Join();
+  EXPECT_EQ(first.code(), Code::kCancelled);
+  AwaitReading(second_fd);
+  second_left.request_stop();
+  second_reader.Join();
+  EXPECT_EQ(second.code(), Code::kCancelled);
+}
+
+TEST_F(EndlessFileTest, IsNotReadOnceAllStops) {
+  Result<std::string> digest = Internal("none yet");
+  Thread reader("reader",
+                [&](const std::stop_token&) { digest = cache_.DigestOf(fd_.get(), 0); });
+  AwaitReading(fd_);
+  cache_.Stop();
+  reader.Join();
+  EXPECT_EQ(digest.code(), Code::kUnavailable);
 }
 
 TEST_F(DigestCacheTest, OnlyRegularFilesHaveADigest) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -37,13 +38,22 @@ class UnixAttestor final : public WorkloadAttestor {
       : options_(std::move(options)), ids_(clock), digests_(kDigestsMax, clock) {}
 
   std::string name() const override { return std::string(kType); }
-  Result<std::vector<Selector>> Attest(const Caller& caller) override;
+  Result<std::vector<Selector>> Attest(const Caller& caller, const std::stop_token& left) override;
+  std::optional<Result<std::vector<Selector>>> AttestSoon(const Caller& caller) override;
   std::optional<Result<std::vector<Selector>>> AttestNow(const Caller& caller) override;
+  void Stop() override { digests_.Stop(); }
 
  private:
+  // The digest of the file behind `fd`; nothing when it would have to be read.
+  using Digester = std::function<std::optional<Result<std::string>>(int fd, uint64_t size_limit)>;
+
+  std::optional<Result<std::vector<Selector>>> AttestBy(const Caller& caller,
+                                                        const Digester& digester);
   // PermissionDenied when they are no longer those that it connected with.
   Result<ProcessIds> ReadIds(const Caller& caller) const;
-  Status AddExecutable(const Caller& caller, std::vector<Selector>& selectors);
+  // False when the digester has nothing.
+  Result<bool> AddExecutable(const Caller& caller, const Digester& digester,
+                             std::vector<Selector>& selectors) const;
   std::string ProcPath(const Caller& caller, std::string_view file) const;
 
   const UnixAttestorOptions options_;
@@ -62,11 +72,26 @@ Result<std::vector<Selector>> IfAlive(const Caller& caller, std::vector<Selector
   return Unavailable("process " + std::to_string(caller.pid()) + " is gone");
 }
 
-Result<std::vector<Selector>> UnixAttestor::Attest(const Caller& caller) {
+Result<std::vector<Selector>> UnixAttestor::Attest(const Caller& caller,
+                                                   const std::stop_token& left) {
+  const auto answer = AttestBy(caller, [&](int fd, uint64_t size_limit) {
+    return std::optional(digests_.DigestOf(fd, size_limit, left));
+  });
+  return *answer;
+}
+
+std::optional<Result<std::vector<Selector>>> UnixAttestor::AttestSoon(const Caller& caller) {
+  return AttestBy(caller, [this](int fd, uint64_t size_limit) {
+    return digests_.KnownDigestOf(fd, size_limit);
+  });
+}
+
+std::optional<Result<std::vector<Selector>>> UnixAttestor::AttestBy(const Caller& caller,
+                                                                    const Digester& digester) {
   const ProcessIds ids = TRY(ReadIds(caller));
   std::vector<Selector> selectors = TRY(ids_.Find(ids));
   if (options_.discover_workload_path) {
-    TRY(AddExecutable(caller, selectors));
+    if (!TRY(AddExecutable(caller, digester, selectors))) return std::nullopt;
     // User and executable must be of one moment: another program may have been started between.
     if (TRY(ReadIds(caller)) != ids) {
       return Aborted("process " + std::to_string(caller.pid()) +
@@ -77,7 +102,7 @@ Result<std::vector<Selector>> UnixAttestor::Attest(const Caller& caller) {
 }
 
 std::optional<Result<std::vector<Selector>>> UnixAttestor::AttestNow(const Caller& caller) {
-  if (options_.discover_workload_path) return std::nullopt;  // reads a file of any size
+  if (options_.discover_workload_path) return std::nullopt;  // opens a file, on any disk
   const Result<ProcessIds> ids = ReadIds(caller);
   if (!ids.ok()) return ids.status();
   std::optional<std::vector<Selector>> selectors = ids_.Kept(*ids);
@@ -99,7 +124,8 @@ Result<ProcessIds> UnixAttestor::ReadIds(const Caller& caller) const {
 
 // Path and digest of one and the same file: it is opened once, by a descriptor that only refers to
 // it (which needs no right to read it), and everything is asked of that descriptor.
-Status UnixAttestor::AddExecutable(const Caller& caller, std::vector<Selector>& selectors) {
+Result<bool> UnixAttestor::AddExecutable(const Caller& caller, const Digester& digester,
+                                         std::vector<Selector>& selectors) const {
   const std::string link = ProcPath(caller, "exe");
   const Fd executable(open(link.c_str(), O_PATH | O_CLOEXEC));
   if (!executable.valid()) {
@@ -109,7 +135,7 @@ Status UnixAttestor::AddExecutable(const Caller& caller, std::vector<Selector>& 
   }
   const std::string self = "/proc/self/fd/" + std::to_string(executable.get());
   TRY(Add(selectors, "path", TRY(ReadLink(self))));
-  if (options_.workload_size_limit < 0) return OkStatus();
+  if (options_.workload_size_limit < 0) return true;
 
   const Fd readable(open(self.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!readable.valid()) {
@@ -117,7 +143,10 @@ Status UnixAttestor::AddExecutable(const Caller& caller, std::vector<Selector>& 
                     strerror(errno));
   }
   const auto limit = static_cast<uint64_t>(options_.workload_size_limit);
-  return Add(selectors, "sha256", TRY(digests_.DigestOf(readable.get(), limit)));
+  const std::optional<Result<std::string>> digest = digester(readable.get(), limit);
+  if (!digest) return false;
+  TRY(Add(selectors, "sha256", TRY(*digest)));
+  return true;
 }
 
 std::string UnixAttestor::ProcPath(const Caller& caller, std::string_view file) const {

@@ -87,7 +87,7 @@ class Child {
 class UnixAttestorTest : public testing::Test {
  protected:
   Result<std::vector<Selector>> Attest(const Caller& caller, UnixAttestorOptions options = {}) {
-    return MakeUnixAttestor(std::move(options), &clock_)->Attest(caller);
+    return MakeUnixAttestor(std::move(options), &clock_)->Attest(caller, {});
   }
   // A copy of a program that only waits.
   std::string CopySleep(const std::string& name) {
@@ -192,6 +192,18 @@ TEST_F(UnixAttestorTest, PathAndDigestOnRequest) {
       Texts(Attest(child.AsCaller(geteuid(), getegid()), {.discover_workload_path = true}));
   EXPECT_TRUE(Has(texts, "unix:path:" + program));
   EXPECT_TRUE(HasKind(texts, "sha256"));
+}
+
+TEST_F(UnixAttestorTest, AnswersSoonOnceTheDigestIsKnown) {
+  Child child({.program = CopySleep("workload")});
+  const Caller caller = child.AsCaller(geteuid(), getegid());
+  const auto attestor = MakeUnixAttestor({.discover_workload_path = true}, &clock_);
+  EXPECT_FALSE(attestor->AttestSoon(caller).has_value());
+  const auto read = Texts(attestor->Attest(caller, {}));
+  EXPECT_TRUE(HasKind(read, "sha256"));
+  ASSERT_TRUE(attestor->AttestSoon(caller).has_value());
+  EXPECT_EQ(Texts(*attestor->AttestSoon(caller)), read);
+  EXPECT_FALSE(attestor->AttestNow(caller).has_value());
 }
 
 TEST_F(UnixAttestorTest, ANegativeLimitMeansNoDigest) {

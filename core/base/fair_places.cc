@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/svid/jwt_places.h"
-
-#include <string>
+#include "core/base/fair_places.h"
 
 namespace writ {
 namespace {
@@ -18,15 +16,9 @@ void Decrease(std::map<Key, size_t>& counts, Key key) {
   if (--at->second == 0) counts.erase(at);
 }
 
-Status ShareUsedUp(const std::string& who, size_t waiting) {
-  return Unavailable("the agent is busy: " + who +
-                     " has its share of waits for JWT-SVIDs already (" + std::to_string(waiting) +
-                     "); call again when some of them are answered");
-}
-
 }  // namespace
 
-Status JwtPlaces::Take(uid_t uid, pid_t pid) {
+Status FairPlaces::Take(uid_t uid, pid_t pid) {
   if (taken_ >= places_max_) {
     return Unavailable("the agent is busy: too many calls wait; call again");
   }
@@ -44,7 +36,12 @@ Status JwtPlaces::Take(uid_t uid, pid_t pid) {
   return OkStatus();
 }
 
-void JwtPlaces::Leave(uid_t uid, pid_t pid) {
+Status FairPlaces::ShareUsedUp(const std::string& who, size_t taken) const {
+  return Unavailable("the agent is busy: " + who + " has its share of " + what_ + " already (" +
+                     std::to_string(taken) + "); call again when some of them are answered");
+}
+
+void FairPlaces::Leave(uid_t uid, pid_t pid) {
   --taken_;
   Decrease(by_process_, pid);
   Decrease(by_user_, uid);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/svid/fair_line.h"
+#include "core/base/fair_line.h"
 
 #include <gtest/gtest.h>
 

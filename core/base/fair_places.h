@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JwtPlaces: how many calls may wait for a JWT-SVID, in all, of one local user and of one process.
+// FairPlaces: how many calls may wait for something, in all, of one local user and of one process.
 //
 // To fork costs nothing, to become another user takes an administrator. So it is users that others
 // are protected from: one may have as many places as are free, alone a half of all, and there is
@@ -16,24 +16,31 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
+#include <string>
+#include <utility>
 
 #include "core/base/status.h"
 
 namespace writ {
 
-inline constexpr size_t kJwtProcessesPerPlaces = 8;
+inline constexpr size_t kProcessesPerPlaces = 8;
 
-class JwtPlaces {
+class FairPlaces {
  public:
-  explicit JwtPlaces(size_t places_max)
-      : places_max_(places_max),
-        process_max_(std::max<size_t>(1, places_max / kJwtProcessesPerPlaces)) {}
+  // `what`: are taken, in the plural, for those who get none.
+  FairPlaces(size_t places_max, std::string what)
+      : what_(std::move(what)),
+        places_max_(places_max),
+        process_max_(std::max<size_t>(1, places_max / kProcessesPerPlaces)) {}
 
   // Unavailable says whose places are all taken. What was taken is given back by Leave().
   Status Take(uid_t uid, pid_t pid);
   void Leave(uid_t uid, pid_t pid);
 
  private:
+  Status ShareUsedUp(const std::string& who, size_t taken) const;
+
+  const std::string what_;
   const size_t places_max_;
   const size_t process_max_;
   size_t taken_ = 0;

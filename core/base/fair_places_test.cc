@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/svid/jwt_places.h"
+#include "core/base/fair_places.h"
 
 #include <gtest/gtest.h>
 
@@ -7,14 +7,14 @@ namespace writ {
 namespace {
 
 // How many more the process gets.
-size_t TakeAll(JwtPlaces& places, uid_t uid, pid_t pid) {
+size_t TakeAll(FairPlaces& places, uid_t uid, pid_t pid) {
   size_t taken = 0;
   while (places.Take(uid, pid).ok()) ++taken;
   return taken;
 }
 
-TEST(JwtPlacesTest, AProcessHasAnEighthAndIsToldSo) {
-  JwtPlaces places(64);
+TEST(FairPlacesTest, AProcessHasAnEighthAndIsToldSo) {
+  FairPlaces places(64, "waits for JWT-SVIDs");
   EXPECT_EQ(TakeAll(places, 1000, 7), 8u);
   EXPECT_EQ(places.Take(1000, 7),
             Unavailable("the agent is busy: process 7 has its share of waits for JWT-SVIDs already "
@@ -24,8 +24,8 @@ TEST(JwtPlacesTest, AProcessHasAnEighthAndIsToldSo) {
   EXPECT_EQ(TakeAll(places, 1000, 7), 1u);
 }
 
-TEST(JwtPlacesTest, AUserWithManyProcessesLeavesRoomForOthers) {
-  JwtPlaces places(64);
+TEST(FairPlacesTest, AUserWithManyProcessesLeavesRoomForOthers) {
+  FairPlaces places(64, "waits for JWT-SVIDs");
   size_t taken = 0;
   for (pid_t pid = 1; pid <= 1000; ++pid) taken += TakeAll(places, 1000, pid);
   EXPECT_EQ(taken, 32u);
@@ -37,8 +37,8 @@ TEST(JwtPlacesTest, AUserWithManyProcessesLeavesRoomForOthers) {
   EXPECT_EQ(TakeAll(places, 1001, 4000), 8u);
 }
 
-TEST(JwtPlacesTest, WhenAllAreTakenNobodyGetsOne) {
-  JwtPlaces places(2);
+TEST(FairPlacesTest, WhenAllAreTakenNobodyGetsOne) {
+  FairPlaces places(2, "waits for JWT-SVIDs");
   EXPECT_TRUE(places.Take(1, 1).ok());
   EXPECT_TRUE(places.Take(2, 2).ok());
   EXPECT_EQ(places.Take(3, 3),
