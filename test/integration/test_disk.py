@@ -4,6 +4,7 @@
 writes are refused with the reason, and all comes right by itself when there is room again."""
 
 import contextlib
+import json
 import pathlib
 import resource
 import subprocess
@@ -16,8 +17,10 @@ from harness import (Deployment, Skip, expect, expect_failure, own_uid, run_test
 
 DISK_BYTES = 4 << 20
 REFUSED_WRITES = 20
-# Of one cause: when it comes, and what each of the server's own loops says of it once.
+# Of one cause: when it comes and goes, and what each of the server's own loops says of it once.
 LOG_LINES_MAX = 6
+AUDIT_LINE = b'{"filler":"' + b"x" * 1000 + b'"}\n'
+AUDIT_BYTES = 16 << 20  # more than the store and its journal take
 
 
 @contextlib.contextmanager
@@ -47,6 +50,11 @@ def fill(path):
     return filler
 
 
+def limit_files(daemon, largest_bytes):
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE,
+                     (largest_bytes, resource.RLIM_INFINITY))
+
+
 def stored_paths(deployment):
     return {entry["spiffe_id"] for entry in deployment.writ_json("entry", "list")["entries"]}
 
@@ -63,6 +71,14 @@ def write_until_refused(deployment, acknowledged, *words):
             return
         acknowledged.add(spiffe_id(path))
     raise AssertionError("a thousand writes and no refusal")
+
+
+def expect_told(log, *words):
+    """The cause is told, and not again with each write that fails of it."""
+    told = [line for line in log.splitlines() if " warn " in line or " error " in line]
+    expect(any(all(word in line for word in words) for line in told),
+           f"no line names {words}:\n" + "\n".join(told))
+    expect(len(told) <= LOG_LINES_MAX, "the cause is told again and again:\n" + "\n".join(told))
 
 
 def outlive(deployment, trouble, relief, *words):
@@ -90,9 +106,7 @@ def outlive(deployment, trouble, relief, *words):
     deployment.entry("/after", [own_uid()], "/node")
     acknowledged.add(spiffe_id("/after"))
     wait_until(lambda: spiffe_id("/after") in fetch(), "the SVID of the new entry")
-    told = [line for line in deployment.server.log()[log_before:].splitlines()
-            if " warn " in line or " error " in line]
-    expect(len(told) <= LOG_LINES_MAX, "the cause is told again and again:\n" + "\n".join(told))
+    expect_told(deployment.server.log()[log_before:], *words)
 
     deployment.server.kill()
     deployment.start_server()
@@ -113,15 +127,47 @@ def test_full_disk_of_the_server_passes():
 def test_file_size_limit_of_the_server_passes():
     with Deployment() as deployment:
         data = deployment.directory / "server"
-        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
         def limit():
             largest = max(path.stat().st_size for path in data.glob("writ.db*"))
-            resource.prlimit(deployment.server.process.pid, resource.RLIMIT_FSIZE,
-                             (largest + 65536, resource.RLIM_INFINITY))
+            limit_files(deployment.server, largest + 65536)
 
-        outlive(deployment, limit, lambda: resource.prlimit(
-            deployment.server.process.pid, resource.RLIMIT_FSIZE, unlimited), "writ.db")
+        outlive(deployment, limit, lambda: limit_files(deployment.server, resource.RLIM_INFINITY),
+                "writ.db")
+
+
+def test_audit_log_that_cannot_grow_passes():
+    """Nothing is issued that is not recorded, and what is held is served on."""
+    with Deployment() as deployment:
+        deployment.start_server()
+        deployment.start_agent()
+        deployment.entry("/before", [own_uid()], "/node")
+        fetch = lambda: deployment.workload("svid", "fetch", "x509")
+        wait_until(lambda: spiffe_id("/before") in fetch(), "the first SVID")
+        audit = deployment.directory / "server" / "audit.jsonl"
+        with open(audit, "ab") as log:
+            log.write(AUDIT_LINE * (AUDIT_BYTES // len(AUDIT_LINE)))
+        log_before = len(deployment.server.log())
+
+        limit_files(deployment.server, audit.stat().st_size)
+        for number in range(REFUSED_WRITES):
+            expect_failure(lambda n=number: deployment.entry(
+                f"/refused/{n}", [f"n:{n}"], "/nobody"), "audit log")
+        mint = lambda: deployment.writ("svid", "mint", "jwt", "--spiffe-id", spiffe_id("/minted"),
+                                       "--audience", "a")
+        expect_failure(mint, "audit log")
+        expect(spiffe_id("/before") in fetch(), "what the agent holds is not served")
+        expect(deployment.server.running() and deployment.agents["agent"].running(), "one ended")
+
+        limit_files(deployment.server, resource.RLIM_INFINITY)
+        deployment.entry("/after", [own_uid()], "/node")
+        wait_until(lambda: spiffe_id("/after") in fetch(), "the SVID of the new entry")
+        expect(mint(), "nothing is issued")
+        expect_told(deployment.server.log()[log_before:], "audit log")
+        recorded = [line for line in audit.read_bytes().splitlines() if b"filler" not in line]
+        for line in recorded:
+            json.loads(line)
+        expect(any(b"/after" in line for line in recorded), "the new entry is not recorded")
 
 
 def test_full_disk_of_the_agent_passes():
