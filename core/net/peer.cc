@@ -169,6 +169,9 @@ Result<std::shared_ptr<const Caller>> IdentifyProcess(pid_t pid) {
   Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd.valid()) {
     if (errno == ESRCH) return NotFound("there is no process " + std::to_string(pid));
+    if (errno == ENOENT || errno == EINVAL) {  // the latter before Linux 6.9
+      return NotFound(std::to_string(pid) + " is a thread of a process: ask about the process");
+    }
     return Internal("pidfd_open of process " + std::to_string(pid) + ": " + ErrnoText(errno));
   }
   const auto [uid, gid] = TRY(EffectiveIds(pid));

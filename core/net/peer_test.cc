@@ -17,6 +17,7 @@
 #include <string>
 #include <utility>
 
+#include "core/base/thread.h"
 #include "core/net/listener.h"
 #include "test/support/paths.h"
 
@@ -228,6 +229,13 @@ TEST(IdentifyProcessTest, SaysThatThereIsNoneOrThatItIsGone) {
   EXPECT_EQ(IdentifyProcess(pid).code(), Code::kNotFound);
   waitpid(pid, nullptr, 0);
   EXPECT_EQ(IdentifyProcess(pid).code(), Code::kNotFound);
+}
+
+TEST(IdentifyProcessTest, SaysThatAThreadIsNoProcess) {
+  Code code = Code::kOk;
+  Thread thread("other", [&code](std::stop_token) { code = IdentifyProcess(gettid()).code(); });
+  thread.Join();
+  EXPECT_EQ(code, Code::kNotFound);
 }
 
 }  // namespace
