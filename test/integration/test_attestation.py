@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Workloads that make their attestation cost much: what others feel of it, and what they are told."""
+"""Workloads whose attestation costs much: what others feel of it, and what they are told."""
 
 import contextlib
 import os
