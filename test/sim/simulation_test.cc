@@ -24,9 +24,8 @@ using std::chrono::hours;
 using std::chrono::minutes;
 
 constexpr uint64_t kTaintSeed = 20261129;
-// The first two have their disk fail while authorities are made, and SVIDs end while the server is
-// away.
-constexpr std::array<uint64_t, 3> kSeeds = {215492768, 317827038, 20260922};
+// In the first two the server's disk fails while authorities are made.
+constexpr std::array<uint64_t, 3> kSeeds = {32, 35, 20260922};
 
 uint64_t NewSeed() {
   SystemRandom random;
