@@ -28,7 +28,7 @@ SimServer::SimServer(SimWorld* world, FaultyFiles* files, std::string directory)
   config_.data_dir = std::move(directory);
   config_.sqlite_path = config_.data_dir + "/writ.db";
   config_.audit_path = config_.data_dir + "/audit.jsonl";
-  config_.svid.agent_ttl = config_.svid.x509_ttl;
+  config_.svid.agent_ttl = std::chrono::hours(3);
   config_.svid.x509_ttl = std::chrono::hours(2);
   sqlite_disk_.SkipSyncs();
 }

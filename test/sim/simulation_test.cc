@@ -24,9 +24,8 @@ using std::chrono::hours;
 using std::chrono::minutes;
 
 constexpr uint64_t kTaintSeed = 20261129;
-// The first two have their disk fail while authorities are made, and SVIDs end while the server is
-// away.
-constexpr std::array<uint64_t, 3> kSeeds = {215492768, 317827038, 20260922};
+// In the first two the server's disk fails while authorities are made.
+constexpr std::array<uint64_t, 3> kSeeds = {44, 51, 20260922};
 
 uint64_t NewSeed() {
   SystemRandom random;
@@ -73,7 +72,7 @@ void Live(SimulationOptions options) {
   EXPECT_GT(counts.jwts, days * 20) << told;
   EXPECT_GT(counts.server_starts, days) << told;
   EXPECT_GT(counts.agent_starts, options.agents + days / 2) << told;
-  EXPECT_GT(counts.x509_issued, static_cast<size_t>(days * options.agents * 48)) << told;
+  EXPECT_GT(counts.x509_issued, static_cast<size_t>(days * options.agents * 24)) << told;
   EXPECT_GT(counts.file_faults, days) << told;
   EXPECT_GT(counts.x509_given_up, 0u) << told;
   EXPECT_GT(counts.jwt_given_up, 0u) << told;
@@ -84,7 +83,7 @@ void Live(SimulationOptions options) {
 SimulationOptions Week(uint64_t seed) {
   return {.seed = seed,
           .life = hours(24 * 7),
-          .agents = 8,
+          .agents = 10,
           .entries_per_agent = 1,
           .sync_interval = minutes(5)};
 }
@@ -122,7 +121,7 @@ TEST(SimulationTest, AMonthOfTroubleBreaksNothing) {
   const std::optional<uint64_t> given = SeedFrom(environment);
   Live({.seed = given ? *given : NewSeed(),
         .life = hours(24 * 30),
-        .agents = 20,
+        .agents = 16,
         .entries_per_agent = 2,
         .sync_interval = minutes(2)});
 }
