@@ -19,10 +19,10 @@ constexpr MethodRow kMethods[] = {
 
     {"/spire.api.server.bundle.v1.Bundle/GetBundle", kAny, kNoLimit},
     {"/spire.api.server.bundle.v1.Bundle/GetFederatedBundle", kAdmin | kLocal | kAgent, kNoLimit},
-    {"/spire.api.server.bundle.v1.Bundle/PublishJWTAuthority", kDownstream, kPublish},
+    {"/spire.api.server.bundle.v1.Bundle/PublishJWTAuthority", kDownstream, kPublish, true},
     {"/spire.api.server.bundle.v1.Bundle/PublishWITAuthority", kDownstream, kPublish},
     {"/spire.api.server.bundle.v1.Bundle/CountBundles", kAdmin | kLocal, kNoLimit},
-    {"/spire.api.server.bundle.v1.Bundle/AppendBundle", kAdmin | kLocal, kNoLimit},
+    {"/spire.api.server.bundle.v1.Bundle/AppendBundle", kAdmin | kLocal, kNoLimit, true},
     {"/spire.api.server.bundle.v1.Bundle/ListFederatedBundles", kAdmin | kLocal, kNoLimit},
     {"/spire.api.server.bundle.v1.Bundle/BatchCreateFederatedBundle", kAdmin | kLocal, kNoLimit},
     {"/spire.api.server.bundle.v1.Bundle/BatchUpdateFederatedBundle", kAdmin | kLocal, kNoLimit},
@@ -34,19 +34,19 @@ constexpr MethodRow kMethods[] = {
     {"/spire.api.server.entry.v1.Entry/CountEntries", kAdmin | kLocal, kNoLimit},
     {"/spire.api.server.entry.v1.Entry/ListEntries", kAdmin | kLocal, kNoLimit},
     {"/spire.api.server.entry.v1.Entry/GetEntry", kAdmin | kLocal, kNoLimit},
-    {"/spire.api.server.entry.v1.Entry/BatchCreateEntry", kAdmin | kLocal, kNoLimit},
-    {"/spire.api.server.entry.v1.Entry/BatchUpdateEntry", kAdmin | kLocal, kNoLimit},
-    {"/spire.api.server.entry.v1.Entry/BatchDeleteEntry", kAdmin | kLocal, kNoLimit},
+    {"/spire.api.server.entry.v1.Entry/BatchCreateEntry", kAdmin | kLocal, kNoLimit, true},
+    {"/spire.api.server.entry.v1.Entry/BatchUpdateEntry", kAdmin | kLocal, kNoLimit, true},
+    {"/spire.api.server.entry.v1.Entry/BatchDeleteEntry", kAdmin | kLocal, kNoLimit, true},
 
-    {"/spire.api.server.agent.v1.Agent/AttestAgent", kAny, kAttestation},
-    {"/spire.api.server.agent.v1.Agent/RenewAgent", kAgent, kX509},
+    {"/spire.api.server.agent.v1.Agent/AttestAgent", kAny, kAttestation, true},
+    {"/spire.api.server.agent.v1.Agent/RenewAgent", kAgent, kX509, true},
     {"/spire.api.server.agent.v1.Agent/PostStatus", kAgent, kPostStatus},
     {"/spire.api.server.agent.v1.Agent/CountAgents", kAdmin | kLocal, kNoLimit},
     {"/spire.api.server.agent.v1.Agent/ListAgents", kAdmin | kLocal, kNoLimit},
     {"/spire.api.server.agent.v1.Agent/GetAgent", kAdmin | kLocal, kNoLimit},
-    {"/spire.api.server.agent.v1.Agent/DeleteAgent", kAdmin | kLocal, kNoLimit},
-    {"/spire.api.server.agent.v1.Agent/BanAgent", kAdmin | kLocal, kNoLimit},
-    {"/spire.api.server.agent.v1.Agent/CreateJoinToken", kAdmin | kLocal, kNoLimit},
+    {"/spire.api.server.agent.v1.Agent/DeleteAgent", kAdmin | kLocal, kNoLimit, true},
+    {"/spire.api.server.agent.v1.Agent/BanAgent", kAdmin | kLocal, kNoLimit, true},
+    {"/spire.api.server.agent.v1.Agent/CreateJoinToken", kAdmin | kLocal, kNoLimit, true},
 
     {"/spire.api.server.trustdomain.v1.TrustDomain/ListFederationRelationships", kAdmin | kLocal,
      kNoLimit},
@@ -97,20 +97,21 @@ constexpr MethodRow kMethods[] = {
 
     {"/writ.v1.Notices/Follow", kAgent, kNoLimit},
 
-    {"/spire.api.server.debug.v1.Debug/GetInfo", kLocal, kNoLimit, true},
+    {"/spire.api.server.debug.v1.Debug/GetInfo", kLocal, kNoLimit, false, true},
 
-    {"/writ.v1.ServerWhy/ExplainIdentity", kLocal, kNoLimit, true},
+    {"/writ.v1.ServerWhy/ExplainIdentity", kLocal, kNoLimit, false, true},
 
-    {"/spire.api.server.logger.v1.Logger/GetLogger", kLocal, kNoLimit, true},
-    {"/spire.api.server.logger.v1.Logger/SetLogLevel", kLocal, kNoLimit, true},
-    {"/spire.api.server.logger.v1.Logger/ResetLogLevel", kLocal, kNoLimit, true},
+    {"/spire.api.server.logger.v1.Logger/GetLogger", kLocal, kNoLimit, false, true},
+    {"/spire.api.server.logger.v1.Logger/SetLogLevel", kLocal, kNoLimit, false, true},
+    {"/spire.api.server.logger.v1.Logger/ResetLogLevel", kLocal, kNoLimit, false, true},
 
-    {"/grpc.health.v1.Health/Check", kLocal, kNoLimit, true},
-    {"/grpc.health.v1.Health/List", kLocal, kNoLimit, true},
-    {"/grpc.health.v1.Health/Watch", kLocal, kNoLimit, true},
+    {"/grpc.health.v1.Health/Check", kLocal, kNoLimit, false, true},
+    {"/grpc.health.v1.Health/List", kLocal, kNoLimit, false, true},
+    {"/grpc.health.v1.Health/Watch", kLocal, kNoLimit, false, true},
 
-    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", kLocal, kNoLimit, true},
-    {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", kLocal, kNoLimit, true},
+    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", kLocal, kNoLimit, false, true},
+    {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", kLocal, kNoLimit, false,
+     true},
 };
 
 static_assert(std::all_of(std::begin(kMethods), std::end(kMethods),

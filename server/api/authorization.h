@@ -49,6 +49,7 @@ struct MethodRow {
   const char* full_name;           // "/package.Service/Method", as on the wire
   unsigned allowed;                // AllowedCallers
   RateClass rate;                  // each row says it
+  bool recorded = false;           // changes what is stored, which the audit log has to tell
   bool admin_socket_only = false;  // its service is not registered on TCP
 
   std::string_view service() const;  // "package.Service"

@@ -105,7 +105,10 @@ Front::Passage Front::Begin(const MethodRow* row) const {
 Status Front::Open(const grpc::CallbackServerContext& context, Passage& passage) const {
   if (context.IsCancelled()) return Cancelled("the caller gave up before its turn came");
   passage.call.caller = TRY(Identify(context));
-  return options_.authorization->Check(*passage.call.row, passage.call.caller);
+  TRY(options_.authorization->Check(*passage.call.row, passage.call.caller));
+  // What was stored cannot be taken back when its record fails.
+  return passage.call.row->recorded ? options_.audit->Check().Annotate("write the audit log")
+                                    : OkStatus();
 }
 
 MonoTime Front::DeadlineOf(const grpc::CallbackServerContext& context) const {

@@ -92,6 +92,8 @@ TEST_F(FrontTest, ChangeIsRecordedBeforeItsAnswer) {
   grpc::ClientContext second;
   grpc::Status status = stub->BatchCreateEntry(&second, request, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  audit_.Fail(OkStatus());
+  EXPECT_EQ(registry_->CountEntries({}), 1u);  // no change without its record
 }
 
 TEST_F(FrontTest, AttestationStreamEndsAfterItsResult) {

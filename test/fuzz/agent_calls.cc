@@ -93,7 +93,7 @@ class Agent {
   std::unique_ptr<WorkloadAttestation> MakeAttestation() {
     std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
     attestors.push_back(MakeUnixAttestor({}, &clock_));
-    return std::make_unique<WorkloadAttestation>(std::move(attestors), &log_);
+    return std::make_unique<WorkloadAttestation>(std::move(attestors), &clock_, &log_);
   }
   std::unique_ptr<WhyApi> MakeWhy(WhyApiOptions::Scope scope) {
     return WhyApi::Make({.scope = scope,

@@ -121,7 +121,7 @@ TEST(SimulationTest, AMonthOfTroubleBreaksNothing) {
   const std::optional<uint64_t> given = SeedFrom(environment);
   Live({.seed = given ? *given : NewSeed(),
         .life = hours(24 * 30),
-        .agents = 16,
+        .agents = 12,
         .entries_per_agent = 2,
         .sync_interval = minutes(2)});
 }
