@@ -104,10 +104,13 @@ void SqliteDatabase::Lead(const Waiting& own) {
     mu_.Unlock();
     Commit(batch, listener);
     mu_.Lock();
-    writes_fail_ = std::ranges::any_of(batch, [](const Waiting* waiting) {
-      return IsDiskFailure(waiting->status);
-    });
-    for (Waiting* waiting : batch) waiting->done = true;
+    writes_fail_ = false;
+    for (Waiting* waiting : batch) {
+      waiting->done = true;
+      if (!IsDiskFailure(waiting->status)) continue;
+      writes_fail_ = true;
+      failure_ = waiting->status;
+    }
     changed_.NotifyAll();
   }
   led_ = false;
@@ -158,6 +161,11 @@ Status SqliteDatabase::RollBack() {
 bool SqliteDatabase::WritesFail() const {
   MutexLock lock(mu_);
   return writes_fail_;
+}
+
+Status SqliteDatabase::TakeFailure() {
+  MutexLock lock(mu_);
+  return std::exchange(failure_, OkStatus());
 }
 
 // Waits for a batch that runs, so that the old listener is not called once this returns.

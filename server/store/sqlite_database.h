@@ -53,6 +53,8 @@ class SqliteDatabase {
   Status Read(const ReadBody& body) EXCLUDES(mu_);
   // Whether one of the last writes failed for what the database is or lies on.
   bool WritesFail() const EXCLUDES(mu_);
+  // How one did since the last call; OK: none did.
+  Status TakeFailure() EXCLUDES(mu_);
   void SetListener(Listener listener) EXCLUDES(mu_);
   Status Close() EXCLUDES(mu_);
 
@@ -79,6 +81,7 @@ class SqliteDatabase {
   std::vector<Waiting*> queue_ GUARDED_BY(mu_);
   bool led_ GUARDED_BY(mu_) = false;
   bool writes_fail_ GUARDED_BY(mu_) = false;
+  Status failure_ GUARDED_BY(mu_);        // not told yet
   bool closing_ GUARDED_BY(mu_) = false;  // no new writes
   bool closed_ GUARDED_BY(mu_) = false;   // and no new reads
   Listener listener_ GUARDED_BY(mu_);

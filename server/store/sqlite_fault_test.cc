@@ -56,6 +56,12 @@ TEST_F(SqliteFaultTest, TheCheckTellsThatWritesFailUntilTheyDoNot) {
   EXPECT_EQ(store_->changes().Since(0, 10)->size(), 1u);  // it changed nothing
   EXPECT_EQ(Create("before").code(), Code::kAlreadyExists);
   EXPECT_TRUE(store_->Check(false).ok());
+  disk_.FailAfter(0, SQLITE_FULL);
+  EXPECT_FALSE(Create("during").ok());
+  disk_.Heal();
+  ASSERT_TRUE(Create("after").ok());
+  EXPECT_EQ(store_->Check(false).code(), Code::kUnavailable);  // told, though it has passed
+  EXPECT_TRUE(store_->Check(false).ok());
 }
 
 TEST_F(SqliteFaultTest, EachKindOfFaultSaysWhatToDo) {

@@ -210,8 +210,8 @@ class Store {
   virtual BundleStore& bundles() = 0;
   virtual JournalStore& journal() = 0;
   virtual ChangeFeed& changes() = 0;
-  // Quick: opens a page; where the last write failed, tries one that changes nothing. Deep: the
-  // whole integrity check, which may take seconds.
+  // Quick: how a write failed since the last check; where the last one did, tries one that nobody
+  // sees; opens a page. Deep: the whole integrity check, which may take seconds.
   virtual Status Check(bool deep) = 0;
   // Marks a clean stop; the next open skips quick_check.
   virtual Status Close() = 0;

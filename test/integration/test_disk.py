@@ -73,11 +73,13 @@ def write_until_refused(deployment, acknowledged, *words):
     raise AssertionError("a thousand writes and no refusal")
 
 
-def expect_told(log, *words):
+def expect_told(server, log_before, *words):
     """The cause is told, and not again with each write that fails of it."""
-    told = [line for line in log.splitlines() if " warn " in line or " error " in line]
-    expect(any(all(word in line for word in words) for line in told),
-           f"no line names {words}:\n" + "\n".join(told))
+    lines = lambda: [line for line in server.log()[log_before:].splitlines()
+                     if " warn " in line or " error " in line]
+    wait_until(lambda: any(all(word in line for word in words) for line in lines()),
+               f"a line that names {words}", 20)
+    told = lines()
     expect(len(told) <= LOG_LINES_MAX, "the cause is told again and again:\n" + "\n".join(told))
 
 
@@ -106,7 +108,7 @@ def outlive(deployment, trouble, relief, *words):
     deployment.entry("/after", [own_uid()], "/node")
     acknowledged.add(spiffe_id("/after"))
     wait_until(lambda: spiffe_id("/after") in fetch(), "the SVID of the new entry")
-    expect_told(deployment.server.log()[log_before:], *words)
+    expect_told(deployment.server, log_before, *words)
 
     deployment.server.kill()
     deployment.start_server()
@@ -163,7 +165,7 @@ def test_audit_log_that_cannot_grow_passes():
         deployment.entry("/after", [own_uid()], "/node")
         wait_until(lambda: spiffe_id("/after") in fetch(), "the SVID of the new entry")
         expect(mint(), "nothing is issued")
-        expect_told(deployment.server.log()[log_before:], "audit log")
+        expect_told(deployment.server, log_before, "audit log")
         recorded = [line for line in audit.read_bytes().splitlines() if b"filler" not in line]
         for line in recorded:
             json.loads(line)
