@@ -143,6 +143,21 @@ TEST_F(AgentLoopTest, AnEvictedJoinTokenAgentStopsAndAsksForAToken) {
   EXPECT_NE(status.message().find("writ token create"), std::string::npos) << status.ToString();
 }
 
+// A call under way may have begun with an SVID that the agent has replaced since.
+TEST_F(AgentLoopTest, ADenialOfACallForSvidsAloneEndsNoAgent) {
+  PutEntry("web", 1);
+  server_.Set([](auto& knobs) {
+    knobs.refuse["NewX509Svids"] =
+        PermissionDenied("not the active SVID").WithReason(static_cast<int>(Denial::kNotActive));
+  });
+  ASSERT_TRUE(RunFor(minutes(1)).ok());
+  EXPECT_EQ(Look(1)->state, State::kPending);
+  EXPECT_EQ(server_.Calls("Attest"), 1);
+  server_.Set([](auto& knobs) { knobs.refuse.clear(); });
+  ASSERT_TRUE(RunFor(minutes(5)).ok());
+  EXPECT_EQ(Look(1)->state, State::kReady);
+}
+
 TEST_F(AgentLoopTest, AnEvictedAgentThatMayReattestComesBack) {
   server_.Set([](auto& knobs) { knobs.reattestable = true; });
   PutEntry("web", 1);

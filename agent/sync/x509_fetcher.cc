@@ -211,7 +211,9 @@ bool X509Fetcher::Land(Line& line) {
 size_t X509Fetcher::TakeIn(Flight& flight) {
   if (GoesOnInSmallerBatches(flight.asked, flight.status)) return 0;
   if (!flight.status.ok()) {
-    failure_ = std::move(flight.status);
+    // Without the reason of a denial: it may be of an SVID that the agent has replaced since. A
+    // sync follows, which tells whether this agent is denied.
+    failure_ = Status(flight.status.code(), std::string(flight.status.message()));
     return flight.orders.size();
   }
   const size_t more = std::min(2 * batch_max_, kBatchMax);
