@@ -61,7 +61,7 @@ class ThreadedAgentLoop final : public AgentLoop {
   Outcome Step(const std::stop_token& stop);
   void AwaitFirstNotice(const std::stop_token& stop);
   Outcome Sync(const std::stop_token& stop);
-  Outcome Follow(const std::stop_token& stop);
+  Outcome Renew(const std::stop_token& stop);
   bool TakeNotices();
   void PostStatus();
   Duration PauseAfter(const Outcome& outcome);
@@ -81,6 +81,8 @@ class ThreadedAgentLoop final : public AgentLoop {
   Backoff backoff_;
   bool posted_ = false;
   bool in_step_ = false;  // the last turn was a good one
+  bool heard_ = false;    // or it failed with SVIDs alone
+  bool ask_all_ = false;  // after such a failure: whether the agent is denied, a sync tells
 
   Wake wake_;  // its own lock: a subscriber waits for an SVID, or the server tells something
   Following following_;  // IsUp() by any, the rest by Run(); its thread uses the above
@@ -152,13 +154,15 @@ Status ThreadedAgentLoop::Run(std::stop_token stop) {
 
 // One turn: the agent's own identity, then everybody else's.
 Outcome ThreadedAgentLoop::Step(const std::stop_token& stop) {
+  heard_ = false;
   Outcome outcome = self_.Step(*server_);
   if (outcome.ok()) {
     following_.Keep();
     if (following_.MustSync()) AwaitFirstNotice(stop);
-    outcome = following_.MustSync() || sync_.HoldsEnded() ? Sync(stop) : Follow(stop);
+    const bool all = following_.MustSync() || ask_all_ || sync_.HoldsEnded();
+    outcome = all ? Sync(stop) : Renew(stop);
   }
-  if (outcome.ok() || outcome.fatal || stop.stop_requested()) return outcome;
+  if (outcome.ok() || outcome.fatal || stop.stop_requested() || heard_) return outcome;
   following_.RequireSync();
   if (DenialOf(outcome.status) != Denial::kNone) {
     Outcome denied = self_.OnDenied(outcome.status);
@@ -194,15 +198,16 @@ Outcome ThreadedAgentLoop::Sync(const std::stop_token& stop) {
   if (!synced.ok()) return Outcome{std::move(synced)};
   following_.EndSync();
   SetReady(OkStatus());
-  Outcome renewed{fetcher_.Renew(stop)};
+  Outcome renewed = Renew(stop);
   ReturnFreeMemory();  // that very many entries passed through
   return renewed;
 }
 
-// A turn without asking the server for everything.
-Outcome ThreadedAgentLoop::Follow(const std::stop_token& stop) {
+// What is known of the server's entries is right; the SVIDs for them may fail.
+Outcome ThreadedAgentLoop::Renew(const std::stop_token& stop) {
+  heard_ = true;
   Status renewed = fetcher_.Renew(stop);
-  if (!renewed.ok()) following_.RequireSync();
+  ask_all_ = !renewed.ok();
   return Outcome{std::move(renewed)};
 }
 
@@ -243,8 +248,8 @@ Duration ThreadedAgentLoop::PauseAfter(const Outcome& outcome) {
 }
 
 // What ends meanwhile is taken out of the cache when it ends; what the server tells, and SVIDs that
-// have come, are taken in at once, and what a new subscriber waits for is fetched, unless the
-// server is away: then the next turn does it.
+// have come, are taken in at once, and what a new subscriber waits for is fetched. What has failed
+// waits for the next turn.
 void ThreadedAgentLoop::Wait(Duration pause, const std::stop_token& stop) {
   const MonoTime until = options_.clock->Monotonic() + pause;
   while (!stop.stop_requested()) {
@@ -255,8 +260,9 @@ void ThreadedAgentLoop::Wait(Duration pause, const std::stop_token& stop) {
     Duration left = until - mono;
     if (next_end < now + left) left = std::max<Duration>(next_end - now, Duration(1));
     const WakeReason reason = options_.clock->WaitUntil(mono + left, wake_, stop);
-    if (reason != WakeReason::kNotified || !in_step_) continue;
+    if (reason != WakeReason::kNotified || !heard_) continue;
     if (!TakeNotices()) return;
+    if (!in_step_) continue;
     in_step_ = fetcher_.Advance(stop).ok();
     if (!in_step_) return;
   }

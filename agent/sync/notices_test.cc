@@ -312,6 +312,8 @@ TEST_F(NoticesLoopTest, AFailureInFlightIsToldByTheNextTurn) {
   while (log_.Count("ERROR The agent is not in step with the server; it tries again") == 0) {
     std::this_thread::yield();
   }
+  server_.RemoveEntry("a");  // is heard of all the same
+  EXPECT_EQ(AwaitIds(1), std::set<std::string>{"b"});
   server_.Set([](FakeServer::Knobs& knobs) { knobs.refuse.clear(); });
   clock_.Advance(std::chrono::minutes(5));
   AwaitReady();
