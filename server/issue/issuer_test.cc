@@ -8,7 +8,7 @@
 #include "core/base/thread.h"
 #include "core/spiffe/bundle.h"
 #include "core/spiffe/svid.h"
-#include "test/fake/fake_audit.h"
+#include "test/fake/fake_audit_log.h"
 #include "test/fake/fake_authorities.h"
 #include "test/fake/fake_clock.h"
 #include "test/fake/key_signer.h"
@@ -66,7 +66,7 @@ class IssuerTest : public testing::Test {
   const TrustDomain td_ = *TrustDomain::Parse("example.org");
   FakeClock clock_;
   SeededRandom random_{1};
-  FakeAudit audit_;
+  FakeAuditLog audit_;
   FakeAuthorities authorities_{td_, clock_.Now() - seconds(10), clock_.Now() + hours(24)};
   KeySigner workload_{KeyType::kEcP256};
   std::unique_ptr<Issuer> issuer_ = Issuer::Make({
@@ -196,7 +196,7 @@ TEST_F(IssuerTest, ABatchAnswersEachRequestAndSharesOneCommit) {
 }
 
 TEST_F(IssuerTest, NothingLeavesWithoutItsRecord) {
-  audit_.FailWith(Unavailable("disk full"));
+  audit_.Fail(Unavailable("disk full"));
   EXPECT_EQ(IssueOne(Request()).code(), Code::kUnavailable);
   EXPECT_EQ(issuer_->IssueJwt(Jwt(), "actor").code(), Code::kUnavailable);
   int commits = 0;
@@ -205,7 +205,7 @@ TEST_F(IssuerTest, NothingLeavesWithoutItsRecord) {
             Code::kUnavailable);
   EXPECT_EQ(commits, 1);
   EXPECT_TRUE(audit_.Take().empty());
-  audit_.FailWith(OkStatus());
+  audit_.Fail(OkStatus());
   EXPECT_TRUE(IssueOne(Request()).ok());
 }
 

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/base/mutex.h"
@@ -21,7 +22,9 @@ class FakeAuditLog final : public AuditLog {
   Status Append(std::span<const AuditEvent> events) override {
     MutexLock lock(mu_);
     if (!failure_.ok()) return failure_;
+    if (events.empty()) return OkStatus();
     events_.insert(events_.end(), events.begin(), events.end());
+    ++appends_;
     return OkStatus();
   }
   Status Check() override {
@@ -39,11 +42,21 @@ class FakeAuditLog final : public AuditLog {
     MutexLock lock(mu_);
     return events_;
   }
+  // The events since the last call.
+  std::vector<AuditEvent> Take() {
+    MutexLock lock(mu_);
+    return std::exchange(events_, {});
+  }
+  int appends() const {
+    MutexLock lock(mu_);
+    return appends_;
+  }
 
  private:
   mutable Mutex mu_;
   Status failure_ GUARDED_BY(mu_);
   std::vector<AuditEvent> events_ GUARDED_BY(mu_);
+  int appends_ GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace writ

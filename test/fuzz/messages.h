@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How the targets of the edges read their input: as one message, or as several of a stream.
+// How the targets of the edges read their input: as one message, as several of a stream, or as the
+// settings of a daemon.
 #pragma once
 
 #include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -35,6 +37,19 @@ inline std::vector<std::string_view> SplitMessages(std::string_view input) {
     input.remove_prefix(std::min(input.size(), 2 + bytes));
   }
   return messages;
+}
+
+// One setting on a line, as flags: what they say goes through the same checks as a file's.
+inline std::vector<std::string> SettingFlags(std::string_view input) {
+  std::vector<std::string> flags;
+  while (!input.empty()) {
+    const size_t end = input.find('\n');
+    const std::string line(input.substr(0, end));
+    // A fuzzer must not read whatever file it names.
+    if (!line.starts_with("--config")) flags.push_back(line);
+    input.remove_prefix(end == input.npos ? input.size() : end + 1);
+  }
+  return flags;
 }
 
 }  // namespace writ

@@ -121,17 +121,8 @@ void FuzzAgentState(std::string_view input) {
         again->reattestable == svid->reattestable);
 }
 
-// One setting on a line, as flags: what they say goes through the same checks as a file's.
 void FuzzAgentSettings(std::string_view input) {
-  std::vector<std::string> arguments;
-  while (!input.empty()) {
-    const size_t end = input.find('\n');
-    const std::string line(input.substr(0, end));
-    // A fuzzer must not read whatever file it names.
-    if (!line.starts_with("--config")) arguments.push_back(line);
-    input.remove_prefix(end == input.npos ? input.size() : end + 1);
-  }
-  Result<AgentConfig> config = LoadAgentConfig(arguments, {});
+  Result<AgentConfig> config = LoadAgentConfig(SettingFlags(input), {});
   if (!config.ok()) return;
   CHECK(config->trust_domain.has_value());
   (void)Warnings(*config);

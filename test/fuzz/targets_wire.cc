@@ -142,17 +142,8 @@ void FuzzTlsServer(std::string_view input) { Talk(TlsSide::kClient, input); }
 
 void FuzzProcStatus(std::string_view input) { (void)ParseProcStatus(input); }
 
-// One setting on a line, as flags: what they say goes through the same checks as a file's.
 void FuzzSettings(std::string_view input) {
-  std::vector<std::string> arguments;
-  while (!input.empty()) {
-    const size_t end = input.find('\n');
-    const std::string line(input.substr(0, end));
-    // A fuzzer must not read whatever file it names.
-    if (!line.starts_with("--config")) arguments.push_back(line);
-    input.remove_prefix(end == input.npos ? input.size() : end + 1);
-  }
-  Result<ServerConfig> config = LoadServerConfig(arguments, {});
+  Result<ServerConfig> config = LoadServerConfig(SettingFlags(input), {});
   if (!config.ok()) return;
   CHECK(config->trust_domain.has_value());
   (void)Warnings(*config);
