@@ -65,6 +65,7 @@ class ThreadedAgentLoop final : public AgentLoop {
   bool TakeNotices();
   void PostStatus();
   Duration PauseAfter(const Outcome& outcome);
+  MonoTime NextEnd(MonoTime until);
   void Wait(Duration pause, const std::stop_token& stop);
   void SetReady(Status ready) EXCLUDES(mu_);
   void Count(const Outcome& outcome, Duration took) EXCLUDES(mu_);
@@ -181,7 +182,7 @@ void ThreadedAgentLoop::AwaitFirstNotice(const std::stop_token& stop) {
   const MonoTime until = options_.clock->Monotonic() + kFirstNoticeMayTake;
   while (following_.AwaitsFirst() && options_.clock->Monotonic() < until) {
     if (stop.stop_requested()) return;
-    options_.clock->WaitUntil(until, wake_, stop);
+    options_.clock->WaitUntil(NextEnd(until), wake_, stop);
   }
   following_.Keep();  // the stream may have ended
 }
@@ -247,19 +248,24 @@ Duration ThreadedAgentLoop::PauseAfter(const Outcome& outcome) {
   return due <= now + shortest ? shortest : due - now;
 }
 
+// Takes out of the cache what has ended. When to do so again, `until` at the latest.
+MonoTime ThreadedAgentLoop::NextEnd(MonoTime until) {
+  const Time next_end = options_.cache->DropExpired();
+  const Time now = options_.clock->Now();
+  const MonoTime mono = options_.clock->Monotonic();
+  if (next_end >= now + (until - mono)) return until;
+  return mono + std::max<Duration>(next_end - now, Duration(1));
+}
+
 // What ends meanwhile is taken out of the cache when it ends; what the server tells, and SVIDs that
 // have come, are taken in at once, and what a new subscriber waits for is fetched. What has failed
 // waits for the next turn.
 void ThreadedAgentLoop::Wait(Duration pause, const std::stop_token& stop) {
   const MonoTime until = options_.clock->Monotonic() + pause;
   while (!stop.stop_requested()) {
-    Time next_end = options_.cache->DropExpired();
-    Time now = options_.clock->Now();
-    MonoTime mono = options_.clock->Monotonic();
-    if (mono >= until) return;
-    Duration left = until - mono;
-    if (next_end < now + left) left = std::max<Duration>(next_end - now, Duration(1));
-    const WakeReason reason = options_.clock->WaitUntil(mono + left, wake_, stop);
+    const MonoTime next = NextEnd(until);
+    if (options_.clock->Monotonic() >= until) return;
+    const WakeReason reason = options_.clock->WaitUntil(next, wake_, stop);
     if (reason != WakeReason::kNotified || !heard_) continue;
     if (!TakeNotices()) return;
     if (!in_step_) continue;
