@@ -5,8 +5,7 @@
 //
 // All entries of a sync, or of the notices taken together, reach the cache in one Apply, at once:
 // what is gone is gone, whatever must be fetched for what has come. A workload that is left with
-// entries whose SVIDs are not here yet waits for them, so that a swap of all that it has never shows
-// as a gap.
+// nothing but entries whose SVIDs are not here yet waits for them: such a swap shows no gap.
 //
 // Threads: used by the agent's loop alone.
 #pragma once
