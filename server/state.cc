@@ -83,9 +83,8 @@ bool HasAuthorityKeys(const ServerConfig& config) {
 
 // Keys without a store are those of a store that is lost or elsewhere: a start that took them for
 // strays would destroy the trust domain's authorities.
-Status CheckStoreIsThere(const ServerConfig& config) {
-  const Status there = CheckSqliteStore(config.sqlite_path, /*deep=*/false);
-  if (there.code() != Code::kNotFound || !HasAuthorityKeys(config)) return OkStatus();
+Status AllowNoStore(const ServerConfig& config) {
+  if (!HasAuthorityKeys(config)) return OkStatus();
   return FailedPrecondition(
       config.sqlite_path + " is empty or not there, though " + KeysDirectory(config) +
       " holds keys of its authorities: is datastore.sqlite.path right, and its disk mounted? "
@@ -111,7 +110,9 @@ Result<std::unique_ptr<ServerState>> ServerState::Open(const ServerConfig& confi
   auto state = std::make_unique<ServerState>();
   state->lock = TRY(TakeDataDirectory(config));
   state->keys = TRY(OpenKeys(config), "open the keys");
-  TRY(CheckStoreIsThere(config), "open the store");
+  if (CheckSqliteStore(config.sqlite_path, /*deep=*/false).code() == Code::kNotFound) {
+    TRY(AllowNoStore(config), "open the store");
+  }
   state->store = TRY(OpenSqliteStore({.path = config.sqlite_path}), "open the store");
   state->registry = TRY(Registry::Load(*state->store, td), "load entries and agents");
   ReturnFreeMemory();  // that very many entries passed through
@@ -142,9 +143,8 @@ Status ValidateData(const ServerConfig& config, bool deep) {
   TRY(CheckUsableDirectory(config.data_dir), "data_dir");
   TRY(CheckDataFile(config, config.sqlite_path), "datastore.sqlite.path");
   TRY(CheckDataFile(config, config.audit_path), "audit.path");
-  TRY(CheckStoreIsThere(config));
   Status checked = CheckSqliteStore(config.sqlite_path, deep);
-  return checked.code() == Code::kNotFound ? OkStatus() : checked;
+  return checked.code() == Code::kNotFound ? AllowNoStore(config) : checked;
 }
 
 }  // namespace writ

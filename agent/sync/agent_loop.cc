@@ -160,7 +160,8 @@ Outcome ThreadedAgentLoop::Step(const std::stop_token& stop) {
   if (outcome.ok()) {
     following_.Keep();
     if (following_.MustSync()) AwaitFirstNotice(stop);
-    const bool all = following_.MustSync() || ask_all_ || sync_.HoldsEnded();
+    // What hangs at the server below an entry that has ended ends with it: no notice tells of it.
+    const bool all = following_.MustSync() || ask_all_ || options_.cache->HoldsEnded();
     outcome = all ? Sync(stop) : Renew(stop);
   }
   if (outcome.ok() || outcome.fatal || stop.stop_requested() || heard_) return outcome;

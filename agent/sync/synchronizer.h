@@ -36,9 +36,6 @@ class Synchronizer {
   Status Sync(const Bundle& bundle);
   // Without a resync among them, and after the first sync. What is held already costs nothing.
   void Take(std::vector<Notice> notices);
-  // Whether an entry that is held has ended: what hangs below it at the server ends with it, of
-  // which no notice tells.
-  bool HoldsEnded() const { return options_.cache->HoldsEnded(); }
 
  private:
   void Apply(EntryChanges changes);

@@ -158,14 +158,20 @@ Status SqliteDatabase::RollBack() {
   return writer_->InTransaction() ? writer_->Run("ROLLBACK") : OkStatus();
 }
 
-bool SqliteDatabase::WritesFail() const {
+Status SqliteDatabase::CheckWrites() {
+  {
+    MutexLock lock(mu_);
+    if (!failure_.ok()) return std::exchange(failure_, OkStatus());
+    if (!writes_fail_) return OkStatus();
+  }
+  Status tried = Write([](SqliteWrite& write) {
+    return write.db.Run(
+        "INSERT INTO meta (key, value) VALUES ('write_checks', 1) "
+        "ON CONFLICT (key) DO UPDATE SET value = value + 1");
+  });
   MutexLock lock(mu_);
-  return writes_fail_;
-}
-
-Status SqliteDatabase::TakeFailure() {
-  MutexLock lock(mu_);
-  return std::exchange(failure_, OkStatus());
+  failure_ = OkStatus();  // told now
+  return tried;
 }
 
 // Waits for a batch that runs, so that the old listener is not called once this returns.

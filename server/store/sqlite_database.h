@@ -51,10 +51,9 @@ class SqliteDatabase {
   Status Write(const WriteBody& body) EXCLUDES(mu_);
   // Runs `body` against one consistent state.
   Status Read(const ReadBody& body) EXCLUDES(mu_);
-  // Whether one of the last writes failed for what the database is or lies on.
-  bool WritesFail() const EXCLUDES(mu_);
-  // How one did since the last call; OK: none did.
-  Status TakeFailure() EXCLUDES(mu_);
+  // How a write has failed since the last call, for what the database is or lies on; where the
+  // last one did, tries one that nobody sees.
+  Status CheckWrites() EXCLUDES(mu_);
   void SetListener(Listener listener) EXCLUDES(mu_);
   Status Close() EXCLUDES(mu_);
 
@@ -76,7 +75,7 @@ class SqliteDatabase {
   void GiveBackReader(std::unique_ptr<Sqlite> reader) EXCLUDES(mu_);
 
   const std::string path_;
-  mutable Mutex mu_;
+  Mutex mu_;
   CondVar changed_;  // a batch is done, the lead is free, or a reader came back
   std::vector<Waiting*> queue_ GUARDED_BY(mu_);
   bool led_ GUARDED_BY(mu_) = false;

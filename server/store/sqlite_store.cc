@@ -89,16 +89,7 @@ class SqliteStore final : public Store {
 
 Status SqliteStore::Check(bool deep) {
   if (deep) return CheckSqliteStore(path_);
-  TRY(db_->TakeFailure());
-  if (db_->WritesFail()) {
-    Status tried = db_->Write([](SqliteWrite& write) {
-      return write.db.Run(
-          "INSERT INTO meta (key, value) VALUES ('write_checks', 1) "
-          "ON CONFLICT (key) DO UPDATE SET value = value + 1");
-    });
-    (void)db_->TakeFailure();  // told now
-    return tried;
-  }
+  TRY(db_->CheckWrites());
   return db_->Read([](Sqlite& db) -> Status {
     TRY(db.Number("SELECT value FROM meta WHERE key = 'closed_cleanly'"));
     return OkStatus();
